@@ -1,0 +1,376 @@
+//! The audit log: one JSON line for each decision on a secret's value and for each change.
+//!
+//! Invariants:
+//! - A record is written with one `write(2)` at the end of the log, so that lines of several writers don't mix.
+//! - A decision's record is written before the value is handed out; where it can't be, the value isn't.
+//! - A change's record that could not be written is kept and comes before the next one; until it is written, secrets
+//!   are refused.
+//! - No record holds a value.
+//!
+//! It deliberately does not rotate or ship logs: the file is reopened on request, so that logrotate can.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::clock::Timestamp;
+use crate::id::{Gid, StoreId, Uid, Version};
+use crate::key::{Environment, Tree};
+
+/// A record that was kept back is at most so many lines behind; past it secrets and variables alike are refused.
+const LONGEST_BACKLOG: usize = 1 << 20;
+
+/// The log can't be written.
+#[derive(Debug, Error)]
+#[error("the audit log can't be written: {0}")]
+pub struct AuditError(#[source] pub io::Error);
+
+/// Where records go.
+pub trait Sink: Send {
+    /// Writes one or more whole lines, all or nothing as far as the medium allows.
+    fn append(&mut self, lines: &[u8]) -> io::Result<()>;
+
+    /// Begins anew at the place where the log is expected, for the sake of whoever moved it away.
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file that grows.
+#[derive(Debug)]
+pub struct FileSink {
+    path: PathBuf,
+    file: File,
+    /// Whether the last write broke off within a line.
+    torn: bool,
+}
+
+impl FileSink {
+    /// Opens the log at `path`, or makes it, readable by its owner alone.
+    pub fn open(path: &Path) -> io::Result<FileSink> {
+        let file = FileSink::file(path)?;
+        Ok(FileSink { path: path.into(), file, torn: false })
+    }
+
+    fn file(path: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    }
+}
+
+impl Sink for FileSink {
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.file.write_all(b"\n")?;
+            self.torn = false;
+        }
+        let written = self.file.write(lines)?;
+        if written == lines.len() {
+            return Ok(());
+        }
+        self.torn = true;
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        self.file = FileSink::file(&self.path)?;
+        self.torn = false;
+        Ok(())
+    }
+}
+
+/// An entry as people name it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Address {
+    /// The environment; `None` for the directory of all of them.
+    pub environment: Option<Environment>,
+    /// The tree; `None` for an environment itself.
+    pub tree: Option<Tree>,
+    /// The key, its names joined by `/`; empty for a tree's root.
+    pub key: String,
+}
+
+/// Who asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Process {
+    /// The process; the thread where the process could not be learnt; 0 where it is in a foreign pid namespace.
+    pub pid: u32,
+    /// Its filesystem uid.
+    pub uid: Uid,
+    /// Its filesystem gid.
+    pub gid: Gid,
+    /// The program that it runs, where that could be learnt.
+    pub executable: Option<PathBuf>,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A secret's value was granted, by this rule.
+    Granted {
+        /// The rule, as text.
+        rule: String,
+        /// The group that matched.
+        group: Gid,
+    },
+    /// A secret's value was refused, for this reason.
+    Denied {
+        /// The reason, as text.
+        reason: String,
+    },
+    /// A value was stored.
+    Put,
+    /// An entry was removed.
+    Remove,
+    /// A directory was made.
+    MakeDirectory,
+    /// An entry was renamed to this address.
+    Rename {
+        /// Where it is now.
+        to: Address,
+    },
+    /// Two entries took each other's place.
+    Exchange {
+        /// The other one.
+        with: Address,
+    },
+    /// Owner, group, mode or ACL were set.
+    Permission {
+        /// Owner, group, mode and group permissions after the change, as text.
+        now: String,
+    },
+    /// An attribute was set or removed.
+    Attribute {
+        /// Its name.
+        name: String,
+    },
+    /// What the store holds is not what was put there.
+    Tampered {
+        /// What was found, as text.
+        what: String,
+    },
+}
+
+impl Event {
+    fn name(&self) -> &'static str {
+        match self {
+            Event::Granted { .. } => "granted",
+            Event::Denied { .. } => "denied",
+            Event::Put => "put",
+            Event::Remove => "remove",
+            Event::MakeDirectory => "mkdir",
+            Event::Rename { .. } => "rename",
+            Event::Exchange { .. } => "exchange",
+            Event::Permission { .. } => "permission",
+            Event::Attribute { .. } => "attribute",
+            Event::Tampered { .. } => "tampered",
+        }
+    }
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Record {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub event: Event,
+    /// To which entry; `None` where that could not be learnt.
+    pub address: Option<Address>,
+    /// Which version of its value.
+    pub version: Option<Version>,
+    /// By whom; `None` for what the daemon found by itself.
+    pub process: Option<Process>,
+}
+
+impl Record {
+    fn line(&self, store: StoreId) -> Vec<u8> {
+        let mut line = Map::new();
+        let mut add = |key: &str, value: Value| line.insert(key.to_owned(), value);
+        add("time", json!(self.time.to_string()));
+        add("event", json!(self.event.name()));
+        add("store", json!(store.to_string()));
+        if let Some(address) = &self.address {
+            add("env", json!(address.environment.as_ref().map(ToString::to_string)));
+            add("tree", json!(address.tree.map(Tree::as_str)));
+            add("key", json!(address.key));
+        }
+        if let Some(version) = self.version {
+            add("version", json!(version.0));
+        }
+        if let Some(process) = &self.process {
+            add("pid", json!(process.pid));
+            add("uid", json!(process.uid.0));
+            add("gid", json!(process.gid.0));
+            add("exe", json!(process.executable.as_ref().map(|path| path.to_string_lossy())));
+        }
+        match &self.event {
+            Event::Granted { rule, group } => {
+                add("group", json!(group.0));
+                add("rule", json!(rule));
+            }
+            Event::Denied { reason } => {
+                add("reason", json!(reason));
+            }
+            Event::Rename { to: other } | Event::Exchange { with: other } => {
+                add("to_env", json!(other.environment.as_ref().map(ToString::to_string)));
+                add("to_key", json!(other.key));
+            }
+            Event::Permission { now } => {
+                add("now", json!(now));
+            }
+            Event::Attribute { name } => {
+                add("attribute", json!(name));
+            }
+            Event::Tampered { what } => {
+                add("what", json!(what));
+            }
+            Event::Put | Event::Remove | Event::MakeDirectory => {}
+        }
+        let mut line = Value::Object(line).to_string().into_bytes();
+        line.push(b'\n');
+        line
+    }
+}
+
+struct Log {
+    sink: Box<dyn Sink>,
+    /// Lines of changes that happened and could not be written yet.
+    backlog: Vec<u8>,
+}
+
+/// The audit log of one store.
+pub struct Audit {
+    store: StoreId,
+    log: Mutex<Log>,
+}
+
+impl Audit {
+    /// A log that goes to `sink`.
+    pub fn new(store: StoreId, sink: Box<dyn Sink>) -> Audit {
+        Audit { store, log: Mutex::new(Log { sink, backlog: Vec::new() }) }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what was kept back, if anything was. Until it succeeds no secret is to be touched.
+    pub fn ready(&self) -> Result<(), AuditError> {
+        self.log().catch_up()
+    }
+
+    /// Writes a decision's record. Where it fails, nothing is to be handed out.
+    pub fn decide(&self, record: &Record) -> Result<(), AuditError> {
+        let line = record.line(self.store);
+        let mut log = self.log();
+        log.catch_up()?;
+        log.sink.append(&line).map_err(AuditError)
+    }
+
+    /// Writes the record of what has happened already: where it can't be written now, it is kept for later.
+    pub fn note(&self, record: &Record) {
+        let line = record.line(self.store);
+        let mut log = self.log();
+        let written = log.catch_up().and_then(|()| log.sink.append(&line).map_err(AuditError));
+        if let Err(error) = written {
+            log::error!("{error}; secrets are refused until it can");
+            if log.backlog.len() + line.len() <= LONGEST_BACKLOG {
+                log.backlog.extend_from_slice(&line);
+            } else {
+                log::error!("the audit log is too far behind: a record is lost");
+            }
+        }
+    }
+
+    /// Begins the log anew where it is expected.
+    pub fn reopen(&self) -> Result<(), AuditError> {
+        self.log().sink.reopen().map_err(AuditError)
+    }
+}
+
+impl Log {
+    fn catch_up(&mut self) -> Result<(), AuditError> {
+        if !self.backlog.is_empty() {
+            self.sink.append(&self.backlog).map_err(AuditError)?;
+            self.backlog.clear();
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Audit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Audit({})", self.store)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<(Vec<u8>, bool)>>);
+
+    impl Sink for Paper {
+        fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+            let mut paper = self.0.lock().unwrap();
+            if paper.1 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            paper.0.extend_from_slice(lines);
+            Ok(())
+        }
+    }
+
+    fn record(event: Event) -> Record {
+        Record {
+            time: Timestamp(0),
+            event,
+            address: Some(Address {
+                environment: Environment::parse("prod").ok(),
+                tree: Some(Tree::Secrets),
+                key: "db/pass\"word\n".into(),
+            }),
+            version: Some(Version(3)),
+            process: Some(Process { pid: 7, uid: Uid(1), gid: Gid(2), executable: Some("/bin/cat".into()) }),
+        }
+    }
+
+    #[test]
+    fn a_record_is_one_line_of_json() {
+        let paper = Paper::default();
+        let audit = Audit::new(StoreId([9; 16]), Box::new(paper.clone()));
+        audit.decide(&record(Event::Granted { rule: "group 2".into(), group: Gid(2) })).unwrap();
+        let text = String::from_utf8(paper.0.lock().unwrap().0.clone()).unwrap();
+        assert_eq!(text.matches('\n').count(), 1);
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["event"], "granted");
+        assert_eq!(line["key"], "db/pass\"word\n");
+        assert_eq!((&line["pid"], &line["group"], &line["version"]), (&json!(7), &json!(2), &json!(3)));
+        assert_eq!(line["exe"], "/bin/cat");
+    }
+
+    #[test]
+    fn a_change_that_could_not_be_recorded_comes_first_later() {
+        let paper = Paper::default();
+        let audit = Audit::new(StoreId([9; 16]), Box::new(paper.clone()));
+        paper.0.lock().unwrap().1 = true;
+        audit.note(&record(Event::Put));
+        assert!(audit.ready().is_err());
+        assert!(audit.decide(&record(Event::Remove)).is_err());
+        paper.0.lock().unwrap().1 = false;
+        audit.ready().unwrap();
+        audit.decide(&record(Event::Denied { reason: "no".into() })).unwrap();
+        let text = String::from_utf8(paper.0.lock().unwrap().0.clone()).unwrap();
+        let events: Vec<_> =
+            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone()).collect();
+        assert_eq!(events, ["put", "denied"]);
+    }
+}

@@ -1,0 +1,2 @@
+//! keyfs.
+fn main() {}

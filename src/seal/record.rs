@@ -1,0 +1,182 @@
+//! age files: the header is written and read by the age crate, the stanza that the daemon opens by is ours, and the
+//! payload is sealed in locked memory.
+//!
+//! Invariants:
+//! - A record that we open has our stanza first, and once: age recipients are public, so anybody could seal a value to
+//!   them, but our stanza takes the store key.
+//! - No plaintext and no file key is left in memory that was given back.
+//!
+//! It deliberately implements nothing of age but the payload's STREAM on encryption, which the crate would do in a buffer
+//! that it does not wipe. Source: the age format, <https://c2sp.org/age>.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+
+use age::secrecy::ExposeSecret;
+use age::{DecryptError, Decryptor, EncryptError, Encryptor, Identity, Recipient};
+use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
+use age_core::primitives::{aead_decrypt, aead_encrypt, hkdf};
+use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, KeyInit};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::memory::SecretBytes;
+use super::{SealError, decode_hex, random};
+
+/// The type of our stanza. Its one argument is a salt of 16 bytes in hexadecimal, its body the wrapped file key.
+const STANZA_TAG: &str = "keyfs.local/1";
+const SALT_BYTES: usize = 16;
+/// A wrapped file key: the key itself and a Poly1305 tag.
+const BODY_BYTES: usize = FILE_KEY_BYTES + 16;
+
+/// The age payload is sealed in chunks of this size, each with a tag of 16 bytes behind it.
+const CHUNK_BYTES: usize = 64 << 10;
+/// The nonce that ends the header.
+const NONCE_BYTES: usize = 16;
+
+/// Wraps file keys under the store's own key.
+pub(super) struct LocalKey(SecretBytes);
+
+impl LocalKey {
+    pub(super) fn new(key: SecretBytes) -> LocalKey {
+        LocalKey(key)
+    }
+
+    /// A key for one record: the salt is random, so a zero nonce is used once with it.
+    fn wrapping_key(&self, salt: &[u8]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(hkdf(salt, b"keyfs.local/1", &self.0))
+    }
+}
+
+impl Recipient for LocalKey {
+    fn wrap_file_key(&self, file_key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
+        let mut salt = [0; SALT_BYTES];
+        random(&mut salt).map_err(|error| EncryptError::Io(std::io::Error::other(error)))?;
+        let stanza = Stanza {
+            tag: STANZA_TAG.into(),
+            args: vec![salt.iter().map(|byte| format!("{byte:02x}")).collect()],
+            body: aead_encrypt(&self.wrapping_key(&salt), file_key.expose_secret()),
+        };
+        // No label: a label would keep the stanza from standing beside X25519 ones.
+        Ok((vec![stanza], HashSet::new()))
+    }
+}
+
+impl Identity for LocalKey {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        if stanza.tag != STANZA_TAG {
+            return None;
+        }
+        let mut salt = [0; SALT_BYTES];
+        let valid = match stanza.args.as_slice() {
+            [text] => decode_hex(text, &mut salt).is_some() && stanza.body.len() == BODY_BYTES,
+            _ => false,
+        };
+        if !valid {
+            return Some(Err(DecryptError::InvalidHeader));
+        }
+        let Ok(mut unwrapped) = aead_decrypt(&self.wrapping_key(&salt), FILE_KEY_BYTES, &stanza.body) else {
+            return Some(Err(DecryptError::DecryptionFailed));
+        };
+        let file_key = FileKey::init_with_mut(|key| {
+            for (place, byte) in key.iter_mut().zip(&unwrapped) {
+                *place = *byte;
+            }
+        });
+        unwrapped.zeroize();
+        Some(Ok(file_key))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        let (first, others) = stanzas.split_first()?;
+        if others.iter().any(|stanza| stanza.tag == STANZA_TAG) {
+            return Some(Err(DecryptError::InvalidHeader));
+        }
+        self.unwrap_stanza(first)
+    }
+}
+
+/// A recipient that adds no stanza: it notes the file key, from which the payload's key comes.
+#[derive(Default)]
+struct Note(Mutex<Option<Zeroizing<[u8; FILE_KEY_BYTES]>>>);
+
+impl Recipient for Note {
+    fn wrap_file_key(&self, file_key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Zeroizing::new(*file_key.expose_secret()));
+        Ok((Vec::new(), HashSet::new()))
+    }
+}
+
+/// An age file of `parts`, one behind the other, to `recipients`, whose stanzas stand in this order.
+pub(super) fn encrypt(recipients: &[&dyn Recipient], parts: &[&[u8]]) -> Result<Vec<u8>, SealError> {
+    let note = Note::default();
+    let all = recipients.iter().copied().chain(std::iter::once(&note as &dyn Recipient));
+    let encryptor = Encryptor::with_recipients(all).map_err(|_| SealError::Random)?;
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut file = Vec::with_capacity(512 + length + 16 * (length / CHUNK_BYTES + 1));
+    // The writer is dropped unused: it has written the header and the nonce, and holds nothing of the payload.
+    drop(encryptor.wrap_output(&mut file).map_err(|_| SealError::Random)?);
+    let file_key = note.0.into_inner().unwrap_or_else(PoisonError::into_inner).ok_or(SealError::Random)?;
+    let nonce = file.len().checked_sub(NONCE_BYTES).and_then(|start| file.get(start..)).ok_or(SealError::Random)?;
+    let payload_key = Zeroizing::new(hkdf(nonce, b"payload", file_key.as_slice()));
+    seal_payload(&payload_key, parts, length, &mut file)?;
+    Ok(file)
+}
+
+/// STREAM with ChaCha20-Poly1305: chunks of 64 KiB, the nonce an 11-byte counter and a byte that is 1 for the last chunk.
+fn seal_payload(key: &[u8; 32], parts: &[&[u8]], length: usize, file: &mut Vec<u8>) -> Result<(), SealError> {
+    let cipher = ChaCha20Poly1305::new(key.into());
+    let mut rest = parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)).peekable();
+    let mut pending: &[u8] = &[];
+    let mut left = length;
+    let mut chunk = SecretBytes::with_capacity(CHUNK_BYTES.min(length.max(1)))?;
+    let mut counter: u64 = 0;
+    loop {
+        chunk.resize(0)?;
+        while chunk.len() < CHUNK_BYTES.min(left) {
+            if pending.is_empty() {
+                pending = rest.next().unwrap_or_default();
+            }
+            let (taken, kept) = pending.split_at(pending.len().min(CHUNK_BYTES - chunk.len()));
+            chunk.append(taken)?;
+            pending = kept;
+        }
+        left -= chunk.len();
+        let last = left == 0;
+        let mut nonce = [0; 12];
+        for (place, byte) in nonce.iter_mut().skip(3).zip(counter.to_be_bytes()) {
+            *place = byte;
+        }
+        if let Some(place) = nonce.last_mut() {
+            *place = last.into();
+        }
+        let tag = cipher.encrypt_in_place_detached(&nonce.into(), &[], &mut chunk).map_err(|_| SealError::Random)?;
+        file.extend_from_slice(&chunk);
+        file.extend_from_slice(&tag);
+        if last {
+            return Ok(());
+        }
+        counter += 1;
+    }
+}
+
+/// The plaintext of an age file that one of the identities opens.
+pub(super) fn decrypt<'a>(
+    file: &[u8],
+    identities: impl Iterator<Item = &'a dyn Identity>,
+) -> Result<SecretBytes, SealError> {
+    let decryptor = Decryptor::new_buffered(file).map_err(|_| SealError::Tampered("the record is no age file"))?;
+    let mut reader =
+        decryptor.decrypt(identities).map_err(|_| SealError::Tampered("no stanza of the record is the store's"))?;
+    // The plaintext is shorter than the file, so the buffer is never moved.
+    let mut plaintext = SecretBytes::zeroed(file.len())?;
+    let mut length = 0;
+    while let Some(rest) = plaintext.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest).map_err(|_| SealError::Tampered("the record's payload was changed"))? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    plaintext.resize(length)?;
+    Ok(plaintext)
+}

@@ -1,0 +1,223 @@
+//! Rows in one file, by redb: the store of a daemon that has its machine to itself.
+//!
+//! Invariants:
+//! - Batches that wait at the same time share one transaction and one sync; a batch is answered after that.
+//! - Every batch is answered: by the committer, or with an error where that is gone.
+//! - A file that is refused has not been changed, and one that is open belongs to this process alone.
+//! - A lack of space changes nothing: what was committed stays readable, and commits go on once there is room.
+//! - A damaged file is an error, never a panic that leaves this module and never a wait without end.
+//!
+//! It deliberately does not share a file with other processes, encrypt, or compact: redb uses freed pages again.
+
+mod engine;
+mod ledger;
+mod medium;
+mod open;
+mod recent;
+mod rows;
+mod trouble;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread::JoinHandle;
+
+pub use self::ledger::{LedgerError, LedgerState};
+pub use self::medium::{FileMedium, Medium};
+pub use self::open::OpenError;
+
+use self::engine::{Engine, Refusal};
+use self::rows::View;
+use self::trouble::{Trouble, guarded};
+use super::memory::{LIMITS, admit, change_bytes};
+use super::{Batch, Changes, CommitError, Key, Ledger, Limits, Page, Row, Snapshot, Store, StoreError, Usage};
+use crate::id::Revision;
+
+/// How many batches share a transaction at most. More would make the first of them wait for the last without sparing
+/// much: a sync costs as much as writing some tens of batches.
+const GROUP: usize = 64;
+
+/// A store in one file.
+pub struct RedbStore {
+    engine: Arc<Engine>,
+    /// Taken away to end the committer.
+    queue: Option<Sender<Job>>,
+    committer: Option<JoinHandle<()>>,
+}
+
+struct Job {
+    batch: Batch,
+    answer: SyncSender<Result<Revision, CommitError>>,
+}
+
+impl RedbStore {
+    /// Makes a store in a new file, mode 0600, in a directory that is there.
+    pub fn create(path: &Path) -> Result<Self, OpenError> {
+        let medium = FileMedium::create(path)?;
+        let made = Self::create_on(Arc::new(medium), path).and_then(|store| {
+            // The file's name has to last as well as what is in it.
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let synced = File::open(directory).and_then(|directory| directory.sync_all());
+            synced.map(|()| store).map_err(|source| OpenError::Io { path: path.into(), source })
+        });
+        if made.is_err() {
+            // It is ours alone: it was not there before. Where it can't be taken away, what is left is not a store.
+            let _ = std::fs::remove_file(path);
+        }
+        made
+    }
+
+    /// Opens the store in a file. Reads the whole file, to refuse a damaged one before anything is written to it.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(FileMedium::open(path)?), path)
+    }
+
+    /// Makes a store on an empty medium; `path` is what errors call it.
+    pub fn create_on(medium: Arc<dyn Medium>, path: &Path) -> Result<Self, OpenError> {
+        Self::over(Engine::create(medium), path)
+    }
+
+    /// Opens the store on a medium; `path` is what errors call it.
+    pub fn open_on(medium: Arc<dyn Medium>, path: &Path) -> Result<Self, OpenError> {
+        Self::over(Engine::open(medium), path)
+    }
+
+    fn over(engine: Result<Engine, Refusal>, path: &Path) -> Result<Self, OpenError> {
+        let path = path.to_path_buf();
+        let engine = Arc::new(engine.map_err(|refusal| match refusal {
+            Refusal::NotAStore => OpenError::NotAStore { path: path.clone() },
+            Refusal::Format(format) => OpenError::Format { path: path.clone(), format },
+            Refusal::Damaged(what) => OpenError::Damaged { path: path.clone(), what },
+            Refusal::Io(source) => OpenError::Io { path: path.clone(), source },
+        })?);
+        let (queue, jobs) = mpsc::channel();
+        let committer = std::thread::Builder::new().name("committer".into()).spawn({
+            let engine = engine.clone();
+            move || commit_all(&engine, &jobs)
+        });
+        let committer = committer.map_err(|source| OpenError::Io { path, source })?;
+        Ok(Self { engine, queue: Some(queue), committer: Some(committer) })
+    }
+
+    /// Compares all rows with the store's ledger. Where they agree, each commit from now on keeps it; where not,
+    /// nothing is altered. A store that has a ledger refuses commits until it is attached.
+    ///
+    /// Reads every row.
+    pub fn attach_ledger(&self, ledger: Arc<dyn Ledger>) -> Result<LedgerState, StoreError> {
+        Ok(self.engine.attach_ledger(ledger)?)
+    }
+
+    /// Begins a ledger over the rows as they are: the first that the store has, or one in place of that which is
+    /// attached. It is kept from now on.
+    ///
+    /// Reads every row.
+    pub fn start_ledger(&self, ledger: Arc<dyn Ledger>) -> Result<(), LedgerError> {
+        self.engine.start_ledger(ledger)
+    }
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(committer) = self.committer.take() {
+            // It answers what waits, and ends. It has no panic of its own to pass on.
+            let _ = committer.join();
+        }
+        self.engine.close();
+    }
+}
+
+impl Store for RedbStore {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        let view = self.engine.view();
+        Ok(Box::new(RedbSnapshot { revision: view.revision, engine: self.engine.clone(), view: RefCell::new(view) }))
+    }
+
+    fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
+        admit(&batch)?;
+        let (answer, answered) = mpsc::sync_channel(1);
+        let gone = || CommitError::Unavailable("it is closed".into());
+        self.queue.as_ref().ok_or_else(gone)?.send(Job { batch, answer }).map_err(|_| gone())?;
+        answered.recv().unwrap_or_else(|_| Err(CommitError::Unknown("it was closed in the meantime".into())))
+    }
+
+    fn changes(&self, since: Revision) -> Result<Changes, StoreError> {
+        Ok(self.engine.changes(since))
+    }
+
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.engine.medium().usage().map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+}
+
+/// Takes what waits, in groups, until the store is dropped.
+fn commit_all(engine: &Engine, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut bytes = size(&first.batch);
+        let mut group = vec![first];
+        // At most twice what one batch may hold is in memory as one transaction.
+        while group.len() < GROUP && bytes < LIMITS.bytes {
+            let Ok(next) = jobs.try_recv() else { break };
+            bytes += size(&next.batch);
+            group.push(next);
+        }
+        let batches: Vec<&Batch> = group.iter().map(|job| &job.batch).collect();
+        let settled = guarded(|| Ok(engine.settle(&batches)));
+        let mut answers = settled.unwrap_or_default().into_iter();
+        for job in group {
+            let answer = answers.next().unwrap_or_else(|| Err(CommitError::Unknown("it failed within".into())));
+            // Who asked may be gone.
+            let _ = job.answer.send(answer);
+        }
+    }
+}
+
+fn size(batch: &Batch) -> usize {
+    batch.changes.iter().map(change_bytes).sum()
+}
+
+struct RedbSnapshot {
+    revision: Revision,
+    engine: Arc<Engine>,
+    view: RefCell<Arc<View>>,
+}
+
+impl RedbSnapshot {
+    /// Reads from the view. Where the database had to be closed beneath it, the one that was opened in its place does
+    /// as well, provided that nothing has been committed since.
+    fn read<T>(&self, work: impl Fn(&View) -> Result<T, Trouble>) -> Result<T, StoreError> {
+        let view = self.view.borrow().clone();
+        match guarded(|| work(&view)) {
+            Err(Trouble::Medium(_)) => {}
+            done => return Ok(done?),
+        }
+        self.engine.revive(view.generation)?;
+        let view = self.engine.view();
+        if view.revision != self.revision {
+            return Err(StoreError::Unavailable("it was opened anew, and has gone on since this was read".into()));
+        }
+        *self.view.borrow_mut() = view.clone();
+        Ok(guarded(|| work(&view))?)
+    }
+}
+
+impl Snapshot for RedbSnapshot {
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.read(|view| view.get(key))
+    }
+
+    fn scan(&self, range: Range<&[u8]>, page: Page) -> Result<Vec<(Key, Row)>, StoreError> {
+        self.read(|view| view.scan(range.clone(), page))
+    }
+}

@@ -1,0 +1,456 @@
+//! The redb database of a store: opened, written, and closed and opened again where redb stops answering.
+//!
+//! redb refuses everything after the medium has refused it once (it says "previous I/O error"), a lack of space
+//! included. So the engine closes it then and opens it again from the medium, which brings back the last commit.
+//!
+//! Invariants:
+//! - While a transaction writes, the database isn't closed: the writer holds `slot` for reading.
+//! - The published view is the last commit that is on stable storage, and `recent` ends with it.
+//! - With a ledger, the rows, the revision and the sealed sum change in one transaction.
+//! - Locks are taken in the order `ledger`, `slot`, `published`.
+//!
+//! It deliberately does not queue batches: the committer above hands over those that share a transaction.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
+
+use ::redb::{Builder, Database, StorageBackend};
+
+use super::super::{Batch, Change, Changes, Commit, CommitError, Ledger, StoreError};
+use super::ledger::{LedgerError, LedgerState};
+use super::medium::{Medium, Trial};
+use super::recent::Recent;
+use super::rows::{Answers, THIS_FORMAT, View, apply_all, identify, initialise, write_ledger};
+use super::trouble::{Trouble, guarded, is_full};
+use crate::id::Revision;
+
+/// What redb begins its files with.
+const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
+
+/// Bytes of pages that redb keeps in memory: a store of usual size fits whole, and its own default (1 GiB) would let a
+/// large one take more than a daemon should.
+const CACHE: usize = 64 << 20;
+
+/// How long after a failed reopening the next one is tried, so that a medium that is gone does not get a full check
+/// for each request.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What `Engine::open` found that it won't use.
+pub(super) enum Refusal {
+    NotAStore,
+    Format(u8),
+    Damaged(String),
+    Io(io::Error),
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::NoSpace => Self::Io(io::ErrorKind::StorageFull.into()),
+            Trouble::Medium(text) | Trouble::Refused(text) => Self::Io(io::Error::other(text)),
+            Trouble::Damaged(text) => Self::Damaged(text),
+        }
+    }
+}
+
+pub(super) struct Engine {
+    medium: Arc<dyn Medium>,
+    signals: Arc<Signals>,
+    ledger: Mutex<Lent>,
+    slot: RwLock<Slot>,
+    published: RwLock<Published>,
+}
+
+/// Whether the store keeps a ledger, and what it is kept with.
+struct Lent {
+    kept: bool,
+    by: Option<Arc<dyn Ledger>>,
+}
+
+struct Slot {
+    database: Option<Database>,
+    /// One more with each opening.
+    generation: u64,
+    /// Why there is no database, and when opening may be tried again; never where the store is closed.
+    failed: Option<(Trouble, Option<Instant>)>,
+}
+
+struct Published {
+    view: Arc<View>,
+    recent: Recent,
+}
+
+/// A transaction that was not completed.
+struct Failed {
+    trouble: Trouble,
+    generation: u64,
+    /// Where redb had been asked to commit: the revision that it was to reach, and the answers that are right if it
+    /// got there.
+    reached: Option<(Revision, Answers)>,
+}
+
+impl Engine {
+    /// Makes a store on an empty medium.
+    pub(super) fn create(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
+        let signals = Arc::new(Signals::new());
+        let database = open_database(medium.clone(), &signals, false)?;
+        guarded(|| initialise(&database))?;
+        Self::over(medium, database, signals)
+    }
+
+    /// Opens the store on a medium. It is tried out in memory first, every page checked: what is refused has not been
+    /// written to.
+    pub(super) fn open(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
+        let mut magic = [0; MAGIC.len()];
+        match medium.read(0, &mut magic) {
+            Ok(()) if magic == MAGIC => {}
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(Refusal::Io(error)),
+            _ => return Err(Refusal::NotAStore),
+        }
+        let trial = Trial::new(medium.clone()).map_err(Refusal::Io)?;
+        let database = open_database(Arc::new(trial), &Arc::new(Signals::new()), true)?;
+        match guarded(|| identify(&database))? {
+            Some(THIS_FORMAT) => {}
+            Some(other) => return Err(Refusal::Format(other)),
+            None => return Err(Refusal::NotAStore),
+        }
+        close_database(database);
+        let signals = Arc::new(Signals::new());
+        let database = open_database(medium.clone(), &signals, false)?;
+        Self::over(medium, database, signals)
+    }
+
+    fn over(medium: Arc<dyn Medium>, database: Database, signals: Arc<Signals>) -> Result<Self, Refusal> {
+        let view = guarded(|| View::of(&database, 0))?;
+        let lent = Lent { kept: view.ledger.as_ref().is_none_or(|ledger| !ledger.is_empty()), by: None };
+        Ok(Self {
+            medium,
+            signals,
+            ledger: Mutex::new(lent),
+            slot: RwLock::new(Slot { database: Some(database), generation: 0, failed: None }),
+            published: RwLock::new(Published { recent: Recent::after(view.revision), view: Arc::new(view) }),
+        })
+    }
+
+    pub(super) fn medium(&self) -> &dyn Medium {
+        &*self.medium
+    }
+
+    pub(super) fn view(&self) -> Arc<View> {
+        self.published().view.clone()
+    }
+
+    pub(super) fn changes(&self, since: Revision) -> Changes {
+        let published = self.published();
+        published.recent.since(since, published.view.revision)
+    }
+
+    /// Commits batches in one transaction, each with a revision of its own, and says what became of each.
+    pub(super) fn settle(&self, batches: &[&Batch]) -> Answers {
+        if self.medium.fill().is_ok() {
+            self.signals.solid.store(u64::MAX, Ordering::SeqCst);
+        }
+        let (generation, failed) = {
+            let slot = self.slot();
+            (slot.generation, slot.failed.is_some())
+        };
+        if failed {
+            // Where it doesn't come back, the attempt says why.
+            let _ = self.revive(generation);
+        }
+        match self.attempt(batches) {
+            Ok(answers) => answers,
+            Err(failed) => self.recover(batches, failed),
+        }
+    }
+
+    fn attempt(&self, batches: &[&Batch]) -> Result<Answers, Failed> {
+        let lent = self.lent();
+        let slot = self.slot();
+        let failed = |trouble| Failed { trouble, generation: slot.generation, reached: None };
+        let Some(database) = &slot.database else {
+            let trouble = slot.failed.as_ref().map(|(trouble, _)| trouble.clone());
+            return Err(failed(trouble.unwrap_or_else(closed)));
+        };
+        if lent.kept && lent.by.is_none() {
+            return Err(failed(Trouble::Refused("its ledger has not been attached".into())));
+        }
+        self.signals.stretch.store(batches.iter().all(|batch| takes(batch)), Ordering::SeqCst);
+        let mut answers = Answers::new();
+        let mut reaching = None;
+        let done = guarded(|| {
+            let txn = database.begin_write()?;
+            let commits = apply_all(&txn, batches, lent.by.as_deref(), &mut answers)?;
+            let Some(last) = commits.last() else { return Ok(txn.abort()?) };
+            reaching = Some(last.revision);
+            txn.commit()?;
+            self.publish(View::of(database, slot.generation)?, commits);
+            Ok(())
+        });
+        self.signals.stretch.store(true, Ordering::SeqCst);
+        match done {
+            Ok(()) => Ok(answers),
+            Err(trouble) => {
+                let trouble = self.explain(trouble);
+                Err(Failed { trouble, generation: slot.generation, reached: reaching.map(|last| (last, answers)) })
+            }
+        }
+    }
+
+    /// Brings the database back after a failed transaction, and finds out what became of its batches.
+    fn recover(&self, batches: &[&Batch], failed: Failed) -> Answers {
+        let Failed { trouble, generation, reached } = failed;
+        if matches!(trouble, Trouble::Refused(_)) {
+            return batches.iter().map(|_| Err(trouble.clone().into())).collect();
+        }
+        let revived = self.revive(generation);
+        match (reached, revived) {
+            (Some((last, answers)), Ok(())) if self.view().revision >= last => return answers,
+            (Some((_, answers)), Err(trouble)) => {
+                let text = StoreError::from(trouble).to_string();
+                let lost = |answer: Result<Revision, CommitError>| match answer {
+                    Ok(_) => Err(CommitError::Unknown(text.clone())),
+                    Err(_) => Err(CommitError::Unavailable(text.clone())),
+                };
+                return answers.into_iter().map(lost).collect();
+            }
+            _ => {}
+        }
+        if !matches!(trouble, Trouble::NoSpace) || batches.len() <= 1 {
+            return batches.iter().map(|_| Err(trouble.clone().into())).collect();
+        }
+        // One batch too many must not take the others with it. Once one alone finds no room, only those that take
+        // rows away are still tried: each failure costs a reopening.
+        let mut full = false;
+        let alone = |batch: &&Batch| {
+            if full && !takes(batch) {
+                return Err(CommitError::NoSpace);
+            }
+            let answer = self.settle(&[*batch]).pop().unwrap_or(Err(CommitError::NoSpace));
+            full |= matches!(answer, Err(CommitError::NoSpace));
+            answer
+        };
+        batches.iter().map(alone).collect()
+    }
+
+    /// Closes the database and opens it again, unless that has been done since the generation that failed.
+    pub(super) fn revive(&self, generation: u64) -> Result<(), Trouble> {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        match &slot.failed {
+            None if slot.generation != generation => return Ok(()),
+            Some((trouble, None)) => return Err(trouble.clone()),
+            Some((trouble, Some(when))) if Instant::now() < *when => return Err(trouble.clone()),
+            _ => {}
+        }
+        if let Some(database) = slot.database.take() {
+            close_database(database);
+        }
+        // After a failed sync, pages in the system's cache may be newer than those on the medium and never get there.
+        self.medium.forget();
+        let next = slot.generation + 1;
+        self.signals.full.store(false, Ordering::SeqCst);
+        let opened = open_database(self.medium.clone(), &self.signals, false)
+            .and_then(|database| Ok((guarded(|| View::of(&database, next))?, database)));
+        match opened {
+            Ok((view, database)) => {
+                *slot = Slot { database: Some(database), generation: next, failed: None };
+                self.publish(view, Vec::new());
+                Ok(())
+            }
+            Err(trouble) => {
+                slot.failed = Some((trouble.clone(), Some(Instant::now() + PAUSE)));
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Makes a view the one that is shown. Where the commits don't lead to it, nothing is remembered of what did.
+    fn publish(&self, view: View, commits: Vec<Commit>) {
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        let reached = commits.last().map_or(published.view.revision, |commit| commit.revision);
+        commits.into_iter().for_each(|commit| published.recent.push(commit));
+        if view.revision != reached {
+            published.recent = Recent::after(view.revision);
+        }
+        published.view = Arc::new(view);
+    }
+
+    /// Compares the rows with the stored ledger, and keeps it from now on if they agree.
+    pub(super) fn attach_ledger(&self, by: Arc<dyn Ledger>) -> Result<LedgerState, Trouble> {
+        let mut lent = self.lent();
+        // No commit can come in between: each one takes `ledger` first.
+        let view = self.view();
+        match &view.ledger {
+            None => return Ok(LedgerState::Tampered),
+            Some(stored) if stored.is_empty() => return Ok(LedgerState::Absent),
+            Some(stored) => {
+                let sum = guarded(|| view.sum(&*by))?;
+                if *stored != sum.sealed(&*by, view.revision) {
+                    return Ok(LedgerState::Tampered);
+                }
+            }
+        }
+        *lent = Lent { kept: true, by: Some(by) };
+        Ok(LedgerState::Attached)
+    }
+
+    /// Begins a ledger over the rows as they are; where one is attached, in its place.
+    pub(super) fn start_ledger(&self, by: Arc<dyn Ledger>) -> Result<(), LedgerError> {
+        let mut lent = self.lent();
+        if lent.kept && lent.by.is_none() {
+            return Err(LedgerError::Kept);
+        }
+        let mut committing = false;
+        let (generation, done) = {
+            let slot = self.slot();
+            let done = guarded(|| {
+                let database = slot.database.as_ref().ok_or_else(closed)?;
+                let view = View::of(database, slot.generation)?;
+                let stored = view.sum(&*by)?.sealed(&*by, view.revision);
+                let txn = database.begin_write()?;
+                write_ledger(&txn, &stored)?;
+                committing = true;
+                txn.commit()?;
+                self.publish(View::of(database, slot.generation)?, Vec::new());
+                Ok(())
+            });
+            (slot.generation, done.map_err(|trouble| self.explain(trouble)))
+        };
+        if let Err(trouble) = done {
+            let revived = self.revive(generation);
+            if !committing {
+                return Err(CommitError::from(trouble).into());
+            }
+            revived.map_err(|trouble| CommitError::Unknown(StoreError::from(trouble).to_string()))?;
+            // What the medium holds now decides.
+            let view = self.view();
+            let there = guarded(|| Ok(view.sum(&*by)?.sealed(&*by, view.revision))).map_err(CommitError::from)?;
+            if view.ledger.as_ref() != Some(&there) {
+                return Err(CommitError::from(trouble).into());
+            }
+        }
+        *lent = Lent { kept: true, by: Some(by) };
+        Ok(())
+    }
+
+    /// redb may speak of an earlier error where that was a lack of space.
+    fn explain(&self, trouble: Trouble) -> Trouble {
+        let full = self.signals.full.load(Ordering::SeqCst);
+        if full && matches!(trouble, Trouble::Medium(_)) { Trouble::NoSpace } else { trouble }
+    }
+
+    /// Closes the database for good. Snapshots that are still held can't read what they have not read.
+    pub(super) fn close(&self) {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        slot.failed = Some((closed(), None));
+        if let Some(database) = slot.database.take() {
+            close_database(database);
+        }
+        self.medium.release();
+    }
+
+    fn lent(&self) -> MutexGuard<'_, Lent> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot(&self) -> RwLockReadGuard<'_, Slot> {
+        self.slot.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn published(&self) -> RwLockReadGuard<'_, Published> {
+        self.published.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn closed() -> Trouble {
+    Trouble::Refused("it is closed".into())
+}
+
+/// Whether a batch takes rows away, and so may use what is kept to spare for that.
+fn takes(batch: &Batch) -> bool {
+    batch.changes.iter().any(|change| !matches!(change, Change::Put(..)))
+}
+
+/// What redb's storage and the engine tell each other past redb.
+#[derive(Debug)]
+struct Signals {
+    /// Whether a failure was a lack of room.
+    full: AtomicBool,
+    /// Whether growth may go on where there is no room: for what takes rows away, and for repairs.
+    stretch: AtomicBool,
+    /// Where the medium has been stretched: the length up to which all else may be written.
+    solid: AtomicU64,
+}
+
+impl Signals {
+    fn new() -> Self {
+        Self { full: AtomicBool::new(false), stretch: AtomicBool::new(true), solid: AtomicU64::new(u64::MAX) }
+    }
+}
+
+/// What redb asks of its storage, passed on. Locks are not among it: the medium holds its own.
+#[derive(Debug)]
+struct Storage {
+    medium: Arc<dyn Medium>,
+    signals: Arc<Signals>,
+}
+
+impl Storage {
+    fn noticing<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        if done.as_ref().is_err_and(is_full) {
+            self.signals.full.store(true, Ordering::SeqCst);
+        }
+        done
+    }
+}
+
+impl StorageBackend for Storage {
+    fn len(&self) -> io::Result<u64> {
+        self.medium.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.medium.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let done = match self.medium.set_len(len) {
+            Err(error) if is_full(&error) && self.signals.stretch.load(Ordering::SeqCst) => {
+                self.signals.solid.fetch_min(self.medium.len()?, Ordering::SeqCst);
+                return self.noticing(self.medium.stretch(len));
+            }
+            done => done,
+        };
+        if done.is_ok() && len <= self.signals.solid.load(Ordering::SeqCst) {
+            self.signals.solid.store(u64::MAX, Ordering::SeqCst);
+        }
+        self.noticing(done)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.noticing(self.medium.sync())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let beyond = offset + data.len() as u64 > self.signals.solid.load(Ordering::SeqCst);
+        if beyond && !self.signals.stretch.load(Ordering::SeqCst) {
+            return self.noticing(Err(io::ErrorKind::StorageFull.into()));
+        }
+        self.noticing(self.medium.write(offset, data))
+    }
+}
+
+/// Opens the database on a medium, making one where that is empty. `check` reads every page of it.
+fn open_database(medium: Arc<dyn Medium>, signals: &Arc<Signals>, check: bool) -> Result<Database, Trouble> {
+    let storage = Storage { medium, signals: signals.clone() };
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE).set_check_integrity_on_open(check);
+    guarded(|| Ok(builder.create_with_backend(storage)?))
+}
+
+/// Closes a database. Where that fails, the next opening repairs what it left: every commit is on the medium already.
+fn close_database(database: Database) {
+    let _ = guarded(|| Ok(database.close()?));
+}

@@ -1,0 +1,318 @@
+//! Where the engine's pages are: a file, or in tests something that fails on purpose.
+//!
+//! Invariants:
+//! - A [`FileMedium`] is locked from the moment that it is opened until it is released, also while the engine above
+//!   is closed and opened again: no other process gets in between.
+//! - Growth takes the blocks at once, so that a full medium shows as growth that is refused, with the length as it was.
+//! - A file has some blocks to spare beyond its end, which only [`Medium::stretch`] uses: on a full medium, even taking
+//!   rows away needs a few new pages.
+//! - Nothing that is done to a [`Trial`] reaches the medium beneath it.
+//!
+//! It deliberately knows nothing of pages, rows or redb's format.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
+
+use super::super::Usage;
+use super::open::OpenError;
+
+/// Bytes that can be read, written, grown and synced.
+///
+/// A failed call leaves what was written before it as it was, but for the bytes that it was to write.
+pub trait Medium: Debug + Send + Sync + 'static {
+    /// Its length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether it holds nothing.
+    fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
+    }
+    /// Fills `out` from `offset`; an error where the medium ends before that.
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
+    /// Writes all of `data` at `offset`.
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()>;
+    /// Makes it longer, with zeros, or shorter. Where there is no room, its length stays as it was.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Makes it longer where there is no room for it: what is written beyond what it keeps to spare may fail.
+    fn stretch(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+    /// Takes the room that it was stretched over, and what it keeps to spare; an error where there isn't as much.
+    fn fill(&self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Returns when what was written is on stable storage.
+    fn sync(&self) -> io::Result<()>;
+    /// What it takes, and what room there is.
+    fn usage(&self) -> io::Result<Usage>;
+    /// Forgets what is cached of it, so that what is read next is what stable storage holds.
+    fn forget(&self) {}
+    /// Lets others have it. Nothing is done with it after that.
+    fn release(&self) {}
+}
+
+/// A file, locked against other processes by `flock(2)`.
+#[derive(Debug)]
+pub struct FileMedium {
+    file: File,
+    /// The length for which every block, and the spare ones, are known to be there.
+    filled: AtomicU64,
+}
+
+/// Bytes to spare: a transaction that takes a few rows away writes some tens of pages of 4 KiB.
+const SPARE: u64 = 1 << 20;
+
+impl FileMedium {
+    /// Makes an empty file that only its owner may use, and locks it.
+    pub fn create(path: &Path) -> Result<Self, OpenError> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+        Self::lock(path, file.map_err(|error| Self::refusal(path, error))?)
+    }
+
+    /// Opens a file that is there, and locks it; changes nothing about it.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        Self::lock(path, file.map_err(|error| Self::refusal(path, error))?)
+    }
+
+    fn lock(path: &Path, file: File) -> Result<Self, OpenError> {
+        let metadata = file.metadata().map_err(|error| Self::refusal(path, error))?;
+        if !metadata.is_file() {
+            return Err(OpenError::NotAStore { path: path.into() });
+        }
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file, filled: AtomicU64::new(u64::MAX) }),
+            Err(TryLockError::WouldBlock) => {
+                Err(OpenError::InUse { path: path.into(), pid: super::open::holder(&metadata) })
+            }
+            Err(TryLockError::Error(error)) => Err(Self::refusal(path, error)),
+        }
+    }
+
+    fn refusal(path: &Path, source: io::Error) -> OpenError {
+        let path = PathBuf::from(path);
+        match source.kind() {
+            io::ErrorKind::NotFound => OpenError::Missing { path },
+            io::ErrorKind::AlreadyExists => OpenError::Exists { path },
+            io::ErrorKind::IsADirectory => OpenError::NotAStore { path },
+            _ => OpenError::Io { path, source },
+        }
+    }
+
+    /// Takes the blocks from one offset to another, making the file longer unless `flags` say otherwise.
+    fn allocate(&self, flags: FallocateFlags, from: u64, to: u64) -> io::Result<()> {
+        let too_far = |_| io::Error::from(io::ErrorKind::FileTooLarge);
+        let (offset, len) = (from.try_into().map_err(too_far)?, (to - from).try_into().map_err(too_far)?);
+        // A signal may interrupt a long allocation; the next call completes it, whether what it had done was kept.
+        for _ in 0..16 {
+            match fallocate(&self.file, flags, offset, len) {
+                Err(Errno::EINTR) => {}
+                done => return done.map_err(io::Error::from),
+            }
+        }
+        Err(Errno::EINTR.into())
+    }
+
+    fn take_spare(&self, len: u64) -> io::Result<()> {
+        self.allocate(FallocateFlags::FALLOC_FL_KEEP_SIZE, len, len.saturating_add(SPARE))
+    }
+}
+
+/// Whether a file system can't reserve: lack of room shows at a later write then.
+fn cannot_reserve(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EOPNOTSUPP | Errno::ENOSYS))
+}
+
+impl Medium for FileMedium {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(data, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let now = self.len()?;
+        let done = if len > now { self.allocate(FallocateFlags::empty(), now, len) } else { self.file.set_len(len) };
+        let (len, done) = match done {
+            Err(error) if cannot_reserve(&error) => return self.file.set_len(len),
+            // Blocks may have been taken before there were none left.
+            Err(error) => (now, self.file.set_len(now).and(Err(error))),
+            Ok(()) => (len, Ok(())),
+        };
+        // Changing the length gives the spare blocks back; where they can't be had, the next `fill` tells.
+        let spare = self.take_spare(len);
+        self.filled.store(if spare.is_ok() { len } else { u64::MAX }, Ordering::SeqCst);
+        done
+    }
+
+    fn stretch(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        let len = self.len()?;
+        if self.filled.load(Ordering::SeqCst) == len {
+            return Ok(());
+        }
+        // An allocation that fails half-way keeps what it got: only one that can be completed is begun.
+        let usage = self.usage()?;
+        if len.saturating_add(SPARE).saturating_sub(usage.size) > usage.free {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        match self.allocate(FallocateFlags::empty(), 0, len.max(1)).and_then(|()| self.take_spare(len)) {
+            Err(error) if !cannot_reserve(&error) => return Err(error),
+            _ => {}
+        }
+        self.filled.store(len, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn usage(&self) -> io::Result<Usage> {
+        let medium = nix::sys::statvfs::fstatvfs(&self.file)?;
+        Ok(Usage {
+            // `stat(2)` counts in units of 512 bytes, whatever the file system's own block is.
+            size: self.file.metadata()?.blocks() * 512,
+            total: medium.blocks() * medium.fragment_size(),
+            free: medium.blocks_available() * medium.fragment_size(),
+        })
+    }
+
+    fn forget(&self) {
+        // Advice only: where it is not taken, what is read next is no worse than before.
+        let _ = posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+    }
+
+    fn release(&self) {
+        // Closing the file releases the lock too, but something that still reads may hold it open for longer.
+        let _ = self.file.unlock();
+    }
+}
+
+/// A medium to try an opening on: what is written to it is kept in memory.
+#[derive(Debug)]
+pub(super) struct Trial {
+    base: Arc<dyn Medium>,
+    state: Mutex<TrialState>,
+}
+
+#[derive(Debug)]
+struct TrialState {
+    len: u64,
+    /// Bytes of the base beyond this are not to be seen: the medium has been shorter in the meantime.
+    base_len: u64,
+    /// Blocks that differ from the base, by their number.
+    blocks: BTreeMap<u64, Vec<u8>>,
+}
+
+const BLOCK: u64 = 4096;
+
+impl Trial {
+    pub(super) fn new(base: Arc<dyn Medium>) -> io::Result<Self> {
+        let len = base.len()?;
+        Ok(Self { base, state: Mutex::new(TrialState { len, base_len: len, blocks: BTreeMap::new() }) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, TrialState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_base(&self, base_len: u64, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let there = base_len.saturating_sub(offset).min(out.len() as u64) as usize;
+        let (head, tail) = out.split_at_mut(there);
+        tail.fill(0);
+        if head.is_empty() { Ok(()) } else { self.base.read(offset, head) }
+    }
+}
+
+/// The part of a block that each piece of `len` bytes from `offset` touches: block, first byte in it, number of bytes.
+fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, usize)> {
+    let end = offset + len as u64;
+    let mut at = offset;
+    std::iter::from_fn(move || {
+        let (block, begin) = (at / BLOCK, at % BLOCK);
+        let take = (BLOCK - begin).min(end - at);
+        at += take;
+        (take > 0).then_some((block, begin as usize, take as usize))
+    })
+}
+
+impl Medium for Trial {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.state().len)
+    }
+
+    fn read(&self, offset: u64, mut out: &mut [u8]) -> io::Result<()> {
+        let state = self.state();
+        if offset.checked_add(out.len() as u64).is_none_or(|end| end > state.len) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        for (block, begin, take) in pieces(offset, out.len()) {
+            let (piece, rest) = std::mem::take(&mut out).split_at_mut(take);
+            match state.blocks.get(&block).and_then(|held| held.get(begin..begin + take)) {
+                Some(held) => piece.copy_from_slice(held),
+                None => self.read_base(state.base_len, block * BLOCK + begin as u64, piece)?,
+            }
+            out = rest;
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, mut data: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        let end = offset.checked_add(data.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        for (block, begin, take) in pieces(offset, data.len()) {
+            let mut held = vec![0; BLOCK as usize];
+            match state.blocks.remove(&block) {
+                Some(before) => held = before,
+                None => self.read_base(state.base_len, block * BLOCK, &mut held)?,
+            }
+            let (piece, rest) = data.split_at(take);
+            if let Some(place) = held.get_mut(begin..begin + take) {
+                place.copy_from_slice(piece);
+            }
+            state.blocks.insert(block, held);
+            data = rest;
+        }
+        state.len = state.len.max(end);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.state();
+        if len < state.len {
+            state.base_len = state.base_len.min(len);
+            state.blocks.split_off(&len.div_ceil(BLOCK));
+            if let Some(last) = state.blocks.get_mut(&(len / BLOCK)) {
+                last.iter_mut().skip((len % BLOCK) as usize).for_each(|byte| *byte = 0);
+            }
+        }
+        state.len = len;
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn usage(&self) -> io::Result<Usage> {
+        self.base.usage()
+    }
+}

@@ -1,0 +1,207 @@
+//! The namespace: entries, values and their versions, as conditions and changes of rows.
+//!
+//! Invariants:
+//! - An operation is one commit, or nothing: its conditions name every row that its decision rests on, and where one
+//!   of them has moved the whole decision is taken again.
+//! - No value of a secret leaves this layer but to a caller whom the gate let in, with the decision on record.
+//! - A key is a file or a directory; it has one parent; no directory is its own ancestor.
+//! - A version is written once. What a reader opened stays what it reads.
+//! - No lock is held across a write to the medium but those of the one entry that is written.
+//!
+//! It deliberately leaves plain POSIX permission to the kernel, which checks it before a request arrives
+//! (`default_permissions`), except where the kernel can't know: the group gate, the trees' roots, history and the control
+//! attributes. It knows ids, never names of users and groups, and nothing of FUSE.
+
+mod attributes;
+mod change;
+mod create;
+mod error;
+mod history;
+mod lookup;
+mod open;
+mod overlay;
+mod remove;
+mod rename;
+pub mod row;
+mod setup;
+mod view;
+mod write;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+pub use self::attributes::{Change as AttributeChange, Facts, Note, SetTime};
+pub use self::error::Error;
+pub use self::history::{Past, PastVersion};
+pub use self::lookup::{Attributes, Listed};
+pub use self::open::{OpenFile, OpenMode};
+pub use self::overlay::Totals;
+pub use self::rename::RenameMode;
+pub use self::setup::{NewStore, Parts, SetupError, create as create_store, format, unlock};
+use crate::access::gate::{Denial, Reason};
+use crate::access::{Caller, Kind, Mode};
+use crate::audit::{Address, Audit, Event, Process, Record};
+use crate::clock::Clock;
+use crate::id::{Gid, NodeId, Uid, Version};
+use crate::seal::Seal;
+use crate::store::Store;
+use change::Draft;
+use overlay::Overlay;
+use row::Settings;
+
+/// The process on whose behalf something is done.
+///
+/// What takes a look at the process is asked for only when it decides something.
+pub trait Actor {
+    /// Its filesystem uid.
+    fn uid(&self) -> Uid;
+    /// Its filesystem gid.
+    fn gid(&self) -> Gid;
+    /// The thread that is waiting for the answer; 0 where it is not known.
+    fn thread(&self) -> u32;
+    /// Its supplementary groups; `None` where they can't be learnt, which lets nobody in.
+    fn supplementary(&self) -> Option<&[Gid]>;
+    /// What the audit log says of it.
+    fn process(&self) -> Process;
+    /// Whether it is of the same process as another thread.
+    fn shares_process_with(&self, thread: u32) -> bool;
+    /// Whether its process has a descriptor of this node open.
+    fn has_open(&self, node: NodeId) -> bool;
+}
+
+/// Asks `question` with the primary group alone, and again with the supplementary ones if those could matter.
+fn with_groups<T>(actor: &dyn Actor, question: impl Fn(&Caller<'_>) -> Result<T, Denial>) -> Result<T, Denial> {
+    let primary = Caller { uid: actor.uid(), gid: actor.gid(), supplementary: None };
+    match question(&primary) {
+        Err(Denial { reason: Reason::GroupsUnknown { .. }, .. }) => {
+            question(&Caller { supplementary: actor.supplementary(), ..primary })
+        }
+        answer => answer,
+    }
+}
+
+/// The caller with all its groups. `None` among them is no group more than the primary one.
+fn caller(actor: &dyn Actor) -> Caller<'_> {
+    Caller { uid: actor.uid(), gid: actor.gid(), supplementary: Some(actor.supplementary().unwrap_or_default()) }
+}
+
+/// What of a namespace may be set anew at each mount.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest value, in bytes.
+    pub value: u64,
+    /// How long a decision of the gate holds for the thread that it was taken on, while permissions don't change. A
+    /// process that drops its groups and runs another program takes longer.
+    pub lease: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { value: 1 << 20, lease: Duration::from_micros(500) }
+    }
+}
+
+/// The entries of one store.
+pub struct Namespace {
+    store: Arc<dyn Store>,
+    seal: Arc<Seal>,
+    audit: Arc<Audit>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    limits: Limits,
+    overlay: Overlay,
+    /// Held by everybody who commits, and alone by whoever has met conflict after conflict.
+    patience: RwLock<()>,
+    /// Moved on whenever somebody's permission to read may have changed.
+    epoch: AtomicU64,
+    granted: AtomicU64,
+    denied: AtomicU64,
+    commits: AtomicU64,
+}
+
+impl Namespace {
+    /// The entries of an unlocked store.
+    pub fn new(parts: Parts, audit: Arc<Audit>, clock: Arc<dyn Clock>, limits: Limits) -> Namespace {
+        Namespace {
+            store: parts.store,
+            seal: parts.seal,
+            audit,
+            clock,
+            settings: parts.settings,
+            limits,
+            overlay: Overlay::default(),
+            patience: RwLock::new(()),
+            epoch: AtomicU64::new(1),
+            granted: AtomicU64::new(0),
+            denied: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+        }
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// What was decided and committed since the start.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            granted: self.granted.load(Ordering::Relaxed),
+            denied: self.denied.load(Ordering::Relaxed),
+            commits: self.commits.load(Ordering::Relaxed),
+            open_files: self.overlay.open_files(),
+        }
+    }
+
+    /// The limits of this mount.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    fn permissions_changed(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Puts what was found to be damaged on record, and makes an error of it.
+    fn tampered(&self, what: String, address: Option<Address>, version: Option<Version>) -> Error {
+        log::error!("the store is damaged: {what}");
+        self.audit.note(&Record {
+            time: self.clock.now(),
+            event: Event::Tampered { what: what.clone() },
+            address,
+            version,
+            process: None,
+        });
+        Error::Tampered(what)
+    }
+}
+
+impl std::fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Namespace({})", self.seal.store())
+    }
+}
+
+/// The mode of what a store has from the beginning, and of each environment's directory.
+const DIRECTORY_MODE: Mode = Mode::from_bits(0o755);
+
+/// The mode of a tree's root: anyone may add, and the daemon keeps deletion restricted.
+const TREE_ROOT_MODE: Mode = Mode::from_bits(0o777);
+
+/// Whether a node is a tree's root.
+fn is_tree_root(id: NodeId, node: &row::Node) -> bool {
+    node.kind == Kind::Directory && matches!(node.place, row::Place::In(_, root) if root == id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! From a decision to a commit: the decision names the rows that it rests on, and is taken again when one has moved.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::row::{Malformed, Times, key};
+use super::view::View;
+use super::{Actor, Error, Namespace};
+use crate::audit::{Address, Event, Record};
+use crate::clock::Timestamp;
+use crate::id::{NodeId, Revision, Version};
+use crate::seal::Seal;
+use crate::store::{Batch, Change, CommitError, Condition, Key};
+
+/// So many conflicts are met before everybody else is asked to wait.
+const PATIENT_TRIES: usize = 6;
+
+/// So many are met in all: alone, one try is enough, unless somebody writes the store behind our back.
+const TRIES: usize = 12;
+
+/// Conditions and changes in the making.
+pub(super) struct Draft<'a> {
+    seal: &'a Seal,
+    batch: Batch,
+    records: Vec<(Event, Address, Option<Version>)>,
+    /// Whether anybody's permission to read may be another afterwards.
+    pub(super) permissions_changed: bool,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(seal: &'a Seal) -> Draft<'a> {
+        Draft { seal, batch: Batch::default(), records: Vec::new(), permissions_changed: false }
+    }
+
+    /// The row must not have been written since.
+    pub(super) fn at(&mut self, key: Key, revision: Revision) {
+        self.batch.conditions.push(Condition::At(key, revision));
+    }
+
+    /// There must be no such row.
+    pub(super) fn absent(&mut self, key: Key) {
+        self.batch.conditions.push(Condition::Absent(key));
+    }
+
+    /// The row must be as it was seen.
+    pub(super) fn unchanged(&mut self, key: Key, seen: Option<Revision>) {
+        match seen {
+            Some(revision) => self.at(key, revision),
+            None => self.absent(key),
+        }
+    }
+
+    /// The directory must have no entry.
+    pub(super) fn empty(&mut self, directory: NodeId) {
+        let (from, to) = key::entries(directory);
+        self.batch.conditions.push(Condition::RangeEmpty(from, to));
+    }
+
+    /// Writes a row.
+    pub(super) fn put(&mut self, key: Key, mut content: Vec<u8>) {
+        self.seal.authenticate(&key, &mut content);
+        self.batch.changes.push(Change::Put(key, content));
+    }
+
+    /// Takes a row away.
+    pub(super) fn delete(&mut self, key: Key) {
+        self.batch.changes.push(Change::Delete(key));
+    }
+
+    /// Notes that a directory's entries changed. Blindly, so that two changes in one directory don't conflict.
+    pub(super) fn touch(&mut self, directory: NodeId, now: Timestamp) {
+        self.put(key::times(directory), Times { modified: now, changed: now }.encode());
+    }
+
+    /// What is to be committed, for those who commit it themselves.
+    pub(super) fn into_batch(self) -> Batch {
+        self.batch
+    }
+
+    /// What the audit log is to say once the commit is made.
+    pub(super) fn record(&mut self, event: Event, address: Address, version: Option<Version>) {
+        self.records.push((event, address, version));
+    }
+}
+
+impl Namespace {
+    /// Takes the decision, commits it, and takes it again where a row has moved in between. A draft without changes is
+    /// not committed.
+    pub(super) fn change<T>(
+        &self,
+        actor: &dyn Actor,
+        mut decide: impl FnMut(&View<'_>, &mut Draft<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        for attempt in 0..TRIES {
+            let (shared, alone) = if attempt < PATIENT_TRIES {
+                (Some(self.patience.read().unwrap_or_else(PoisonError::into_inner)), None)
+            } else {
+                (None, Some(self.patience.write().unwrap_or_else(PoisonError::into_inner)))
+            };
+            let view = self.view()?;
+            let mut draft = Draft::new(&self.seal);
+            let answer = decide(&view, &mut draft)?;
+            let Draft { batch, records, permissions_changed, .. } = draft;
+            if batch.changes.is_empty() {
+                return Ok(answer);
+            }
+            let committed = self.store.commit(batch);
+            drop((shared, alone));
+            match committed {
+                Ok(_) => {
+                    self.commits.fetch_add(1, Ordering::Relaxed);
+                    if permissions_changed {
+                        self.permissions_changed();
+                    }
+                    self.write_records(actor, records);
+                    return Ok(answer);
+                }
+                Err(CommitError::Conflict) => {}
+                Err(error) => {
+                    if !matches!(error, CommitError::NoSpace) {
+                        log::error!("{error}");
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    fn write_records(&self, actor: &dyn Actor, records: Vec<(Event, Address, Option<Version>)>) {
+        if records.is_empty() {
+            return;
+        }
+        let (time, process) = (self.clock.now(), actor.process());
+        for (event, address, version) in records {
+            let process = Some(process.clone());
+            self.audit.note(&Record { time, event, address: Some(address), version, process });
+        }
+    }
+}
+
+/// A node id that no node has had, but for a chance of one in 2^63: the commit that makes the node insists on it.
+pub(super) fn draw_id() -> Result<NodeId, Error> {
+    let mut bytes = [0; 8];
+    crate::seal::random(&mut bytes)?;
+    let id = u64::from_be_bytes(bytes) & i64::MAX as u64;
+    Ok(NodeId(if id < NodeId::FIRST_RANDOM { id + NodeId::FIRST_RANDOM } else { id }))
+}
+
+impl From<Malformed> for Error {
+    fn from(_: Malformed) -> Error {
+        Error::Tampered("a row's content is malformed".into())
+    }
+}

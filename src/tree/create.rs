@@ -1,0 +1,341 @@
+//! New entries: directories, files, and environments with their two trees.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::change::draw_id;
+use super::open::{OpenFile, OpenMode};
+use super::row::{self, Current, Entry, Node, Place, key};
+use super::view::{Stored, View};
+use super::{Actor, Attributes, DIRECTORY_MODE, Draft, Error, Namespace, TREE_ROOT_MODE, caller};
+use crate::access::{Kind, Mode, Permissions, Rights, check, create};
+use crate::audit::Event;
+use crate::clock::Timestamp;
+use crate::id::{NodeId, Uid};
+use crate::key::{Environment, KeyPath, Name, NameError, Tree};
+
+impl Namespace {
+    /// Makes a directory; right below the root, an environment with its two trees.
+    pub fn make_directory(
+        &self,
+        actor: &dyn Actor,
+        parent: NodeId,
+        name: &Name,
+        mode: Mode,
+        umask: Mode,
+    ) -> Result<Attributes, Error> {
+        if self.overlay.named(parent, name).is_some() {
+            return Err(Error::Exists);
+        }
+        let id = draw_id()?;
+        let trees = Tree::ALL.map(|tree| draw_id().map(|id| (tree, id)));
+        let node = self.change(actor, |view, draft| {
+            let above = view.directory(parent)?;
+            if view.entry(parent, name)?.is_some() {
+                return Err(Error::Exists);
+            }
+            let now = self.clock.now();
+            let node = match above.content.place {
+                Place::Root => {
+                    Environment::new(name.clone())?;
+                    let permissions = create::new_entry(
+                        &above.content.permissions,
+                        &caller(actor),
+                        mode,
+                        umask,
+                        Kind::Directory,
+                        false,
+                    );
+                    let mut environment = new_node(Kind::Directory, Place::Environment, parent, name, permissions, now);
+                    environment.directories = 2;
+                    for tree in &trees {
+                        let (tree, root) = *tree.as_ref().map_err(|error| Error::Store(error.to_string()))?;
+                        draft_tree(draft, &environment.permissions, id, tree, root, now)?;
+                    }
+                    environment
+                }
+                Place::Environment => {
+                    return Err(Error::NotPermitted("an environment has its two trees, and nothing beside them"));
+                }
+                place @ Place::In(..) => {
+                    self.check_length(view, parent, &above.content, name)?;
+                    let above = &above.content.permissions;
+                    let permissions =
+                        create::new_entry(above, &caller(actor), mode, umask, Kind::Directory, place.is_secret());
+                    new_node(Kind::Directory, place, parent, name, permissions, now)
+                }
+            };
+            // The parent counts its directories, so two made at once in one directory do conflict.
+            let mut above = above;
+            above.content.directories = above.content.directories.saturating_add(1);
+            draft.at(key::node(parent), above.revision);
+            draft.put(key::node(parent), above.content.encode());
+            draft_entry(draft, id, &node);
+            draft.touch(parent, now);
+            draft.touch(id, now);
+            draft.record(Event::MakeDirectory, self.address_below(view, parent, &above.content, name, &node)?, None);
+            Ok(node)
+        })?;
+        let times = row::Times { modified: node.modified, changed: node.changed };
+        Ok(Attributes::of(id, &node, times))
+    }
+
+    /// Makes an empty file, committed at once (`mknod(2)`).
+    pub fn make_file(
+        &self,
+        actor: &dyn Actor,
+        parent: NodeId,
+        name: &Name,
+        mode: Mode,
+        umask: Mode,
+    ) -> Result<Attributes, Error> {
+        if self.overlay.named(parent, name).is_some() {
+            return Err(Error::Exists);
+        }
+        let (id, node) = self.draft_file(actor, parent, name, mode, umask)?;
+        if node.place.is_secret() {
+            self.audit.ready()?;
+        }
+        self.commit_creation(actor, id, &node, &[])?;
+        self.plain_attributes(id)
+    }
+
+    /// Makes a file and opens it (`open(2)` with `O_CREAT`). It is there at once, empty, and is committed with its first
+    /// flush.
+    pub fn create(
+        &self,
+        actor: &dyn Actor,
+        parent: NodeId,
+        name: &Name,
+        permissions: (Mode, Mode),
+        mode: OpenMode,
+        exclusive: bool,
+    ) -> Result<(Attributes, Arc<OpenFile>), Error> {
+        let existing = match self.lookup(parent, name) {
+            Ok(existing) => Some(existing),
+            Err(Error::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(existing) = existing {
+            return self.open_existing(actor, &existing, mode, exclusive);
+        }
+        let (requested, umask) = permissions;
+        let (id, node) = self.draft_file(actor, parent, name, requested, umask)?;
+        let secret = node.place.is_secret();
+        let Some(pending) = self.overlay.create(id, node) else {
+            let existing = self.lookup(parent, name)?;
+            return self.open_existing(actor, &existing, mode, exclusive);
+        };
+        let file = self.open_created(actor, pending, secret, mode);
+        Ok((self.plain_attributes(id)?, file))
+    }
+
+    /// The kernel believed that there was no such name, so it asked no permission of what stands there.
+    fn open_existing(
+        &self,
+        actor: &dyn Actor,
+        existing: &Attributes,
+        mode: OpenMode,
+        exclusive: bool,
+    ) -> Result<(Attributes, Arc<OpenFile>), Error> {
+        if exclusive {
+            return Err(Error::Exists);
+        }
+        if existing.kind == Kind::Directory {
+            return Err(Error::IsADirectory);
+        }
+        let mut want = Rights::NONE;
+        if mode.read {
+            want = want.union(Rights::READ);
+        }
+        if mode.write || mode.truncate {
+            want = want.union(Rights::WRITE);
+        }
+        if !check::allows(&existing.permissions, &caller(actor), want, Kind::File) {
+            return Err(Error::Denied("the entry was made by somebody else at the same moment"));
+        }
+        let file = self.open(actor, existing.node, mode)?;
+        Ok((self.plain_attributes(existing.node)?, file))
+    }
+
+    /// A file's node as it would be made now.
+    fn draft_file(
+        &self,
+        actor: &dyn Actor,
+        parent: NodeId,
+        name: &Name,
+        mode: Mode,
+        umask: Mode,
+    ) -> Result<(NodeId, Node), Error> {
+        let view = self.view()?;
+        let above = view.directory(parent)?.content;
+        let Place::In(..) = above.place else {
+            return Err(Error::NotPermitted("keys stand in an environment's `variables` and `secrets`"));
+        };
+        self.check_length(&view, parent, &above, name)?;
+        let secret = above.place.is_secret();
+        let permissions = create::new_entry(&above.permissions, &caller(actor), mode, umask, Kind::File, secret);
+        Ok((draw_id()?, new_node(Kind::File, above.place, parent, name, permissions, self.clock.now())))
+    }
+
+    /// Commits a file that was made before, with its first value.
+    pub(super) fn commit_creation(
+        &self,
+        actor: &dyn Actor,
+        id: NodeId,
+        node: &Node,
+        content: &[u8],
+    ) -> Result<Current, Error> {
+        let name = node.name.as_ref().ok_or(Error::NotFound)?;
+        self.change(actor, |view, draft| {
+            let above = view.directory(node.parent)?;
+            if view.entry(node.parent, name)?.is_some() {
+                return Err(Error::Exists);
+            }
+            let now = self.clock.now();
+            let mut current = Current { own: 1, base: 0, previous: None, size: content.len() as u64 };
+            self.continue_history(view, draft, node, &mut current)?;
+            let mut made = node.clone();
+            made.value = Some(current);
+            made.modified = now;
+            made.changed = now;
+            draft.at(key::node(node.parent), above.revision);
+            draft_entry(draft, id, &made);
+            draft.put(key::value(id, current.own), self.encode_value(actor, id, &made, current.own, content, now)?);
+            draft.touch(node.parent, now);
+            let address = self.address_below(view, node.parent, &above.content, name, &made)?;
+            draft.record(Event::Put, address, Some(current.version()));
+            Ok(current)
+        })
+    }
+
+    /// Takes up the history of a key that was removed here before.
+    pub(super) fn continue_history(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        node: &Node,
+        current: &mut Current,
+    ) -> Result<(), Error> {
+        let Place::In(_, root) = node.place else { return Ok(()) };
+        let (Some(name), above) = (&node.name, view.node(node.parent)?.content) else { return Ok(()) };
+        let mut path = view.path(node.parent, &above)?;
+        path.push(name.clone());
+        let Some(Stored { revision, content: previous }) = view.history(root, &path)? else { return Ok(()) };
+        let history = key::history(root, &path);
+        draft.at(history.clone(), revision);
+        draft.delete(history);
+        if let Some(last) = view.find(previous)?.and_then(|node| node.content.value) {
+            current.base = last.version().0;
+            current.previous = Some(previous);
+        }
+        Ok(())
+    }
+
+    fn check_length(&self, view: &View<'_>, parent: NodeId, above: &Node, name: &Name) -> Result<(), Error> {
+        let mut path = view.path(parent, above)?;
+        path.push(name.clone());
+        KeyPath::new(path).map(drop).map_err(|error: NameError| error.into())
+    }
+
+    /// The address of an entry that is not in the store yet.
+    fn address_below(
+        &self,
+        view: &View<'_>,
+        parent: NodeId,
+        above: &Node,
+        name: &Name,
+        node: &Node,
+    ) -> Result<crate::audit::Address, Error> {
+        let mut address = view.address(parent, above)?;
+        match node.place {
+            Place::Environment => address.environment = Environment::new(name.clone()).ok(),
+            Place::Root | Place::In(..) if address.key.is_empty() => address.key = name.to_string(),
+            Place::Root | Place::In(..) => address.key = format!("{}/{name}", address.key),
+        }
+        Ok(address)
+    }
+}
+
+/// A node that was made just now.
+pub(super) fn new_node(
+    kind: Kind,
+    place: Place,
+    parent: NodeId,
+    name: &Name,
+    permissions: Permissions,
+    now: Timestamp,
+) -> Node {
+    Node {
+        kind,
+        place,
+        parent,
+        name: Some(name.clone()),
+        removed: false,
+        permissions,
+        accessed: now,
+        modified: now,
+        changed: now,
+        created: now,
+        expires: None,
+        notes: BTreeMap::new(),
+        directories: 0,
+        value: None,
+    }
+}
+
+/// Drafts a node that is new, and its entry.
+pub(super) fn draft_entry(draft: &mut Draft<'_>, id: NodeId, node: &Node) {
+    draft.absent(key::node(id));
+    draft.put(key::node(id), node.encode());
+    if let Some(name) = &node.name {
+        let entry = key::entry(node.parent, name);
+        draft.absent(entry.clone());
+        draft.put(entry, Entry { kind: node.kind, node: id }.encode());
+    }
+}
+
+/// Drafts the root of one of an environment's trees, which belongs to whom the environment belongs to.
+fn draft_tree(
+    draft: &mut Draft<'_>,
+    environment: &Permissions,
+    parent: NodeId,
+    tree: Tree,
+    root: NodeId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let name = Name::parse(tree.as_str().as_bytes())?;
+    let permissions = Permissions::new(environment.owner, environment.group, TREE_ROOT_MODE);
+    draft_entry(draft, root, &new_node(Kind::Directory, Place::In(tree, root), parent, &name, permissions, now));
+    draft.touch(root, now);
+    Ok(())
+}
+
+/// Drafts what a new store holds: the root, and the environments with their trees, all of them `owner`'s.
+pub(super) fn draft_namespace(
+    draft: &mut Draft<'_>,
+    owner: Uid,
+    group: crate::id::Gid,
+    now: Timestamp,
+    mut new_id: impl FnMut() -> Result<NodeId, Error>,
+) -> Result<(), Error> {
+    let permissions = Permissions::new(owner, group, DIRECTORY_MODE);
+    for name in Environment::DEFAULT {
+        let (id, name) = (new_id()?, Name::parse(name.as_bytes())?);
+        let mut node = new_node(Kind::Directory, Place::Environment, NodeId::ROOT, &name, permissions.clone(), now);
+        node.directories = 2;
+        for tree in Tree::ALL {
+            draft_tree(draft, &permissions, id, tree, new_id()?, now)?;
+        }
+        draft_entry(draft, id, &node);
+        draft.touch(id, now);
+    }
+    let root = Node {
+        name: None,
+        directories: Environment::DEFAULT.len() as u32,
+        ..new_node(Kind::Directory, Place::Root, NodeId::ROOT, &Name::parse(b"root")?, permissions, now)
+    };
+    draft_entry(draft, NodeId::ROOT, &root);
+    draft.touch(NodeId::ROOT, now);
+    Ok(())
+}

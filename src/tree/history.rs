@@ -1,0 +1,168 @@
+//! Earlier versions: of keys that are there, and of keys that were removed.
+//!
+//! Invariant: an earlier version is readable to those alone whom both the entry's present permissions and the version's
+//! own let read: who takes over a name gains nothing of what was there before, and who was revoked loses the past too.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::open::OpenFile;
+use super::row::{Node, Place, key};
+use super::view::View;
+use super::{Actor, Error, Namespace, caller};
+use crate::access::{Caller, Kind, Rights, check, gate};
+use crate::clock::Timestamp;
+use crate::id::{NodeId, Uid, Version};
+use crate::key::{Name, Tree};
+
+/// A version that is kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PastVersion {
+    /// Its number.
+    pub version: Version,
+    /// Whose commit made it.
+    pub by: Uid,
+    /// When.
+    pub at: Timestamp,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// What stands under a path of the history.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Past {
+    /// The versions of the key of that path, oldest first.
+    pub versions: Vec<PastVersion>,
+    /// The names that go on from there, of entries and of what was removed.
+    pub names: BTreeSet<Name>,
+}
+
+impl Namespace {
+    /// The root of a tree of an environment.
+    pub fn tree_root(&self, environment: NodeId, tree: Tree) -> Result<NodeId, Error> {
+        let name = Name::parse(tree.as_str().as_bytes())?;
+        Ok(self.view()?.entry(environment, &name)?.ok_or(Error::NotFound)?.content.node)
+    }
+
+    /// What the history has under a path of a tree; nothing is an error, except for the tree's root. Directories that are
+    /// there are asked whether the caller may search them and, to list names, read them.
+    pub fn past(&self, actor: &dyn Actor, root: NodeId, path: &[Name]) -> Result<Past, Error> {
+        let view = self.view()?;
+        let mut past = Past::default();
+        let present = self.walk(actor, &view, root, path)?;
+        match &present {
+            Some((id, node)) if node.kind == Kind::Directory => {
+                if check::allows(&node.permissions, &caller(actor), Rights::READ, Kind::Directory) {
+                    past.names.extend(view.entries(*id)?.into_iter().map(|(name, _)| name));
+                }
+            }
+            Some((id, node)) => past.versions = versions(&view, *id, node)?,
+            None => {
+                if let Some(removed) = view.history(root, path)?
+                    && let Some(node) = view.find(removed.content)?
+                {
+                    past.versions = versions(&view, removed.content, &node.content)?;
+                }
+            }
+        }
+        let mut from = key::history(root, path);
+        from.push(b'/');
+        let mut to = from.clone();
+        to.pop();
+        to.push(b'0');
+        let prefix = from.len();
+        view.scan(from.as_slice()..to.as_slice(), |key, _| {
+            let rest = key.get(prefix..).unwrap_or_default();
+            let first = rest.split(|&byte| byte == b'/').next().unwrap_or_default();
+            past.names.extend(Name::parse(first).ok());
+            Ok(())
+        })?;
+        if past.versions.is_empty() && past.names.is_empty() && !path.is_empty() && present.is_none() {
+            return Err(Error::NotFound);
+        }
+        Ok(past)
+    }
+
+    /// The entry of a path, as far as there is one; each directory on the way lets the caller search it.
+    fn walk(
+        &self,
+        actor: &dyn Actor,
+        view: &View<'_>,
+        root: NodeId,
+        path: &[Name],
+    ) -> Result<Option<(NodeId, Node)>, Error> {
+        let mut id = root;
+        let mut node = view.directory(root)?.content;
+        for name in path {
+            if node.kind == Kind::File {
+                return Ok(None);
+            }
+            if !check::allows(&node.permissions, &caller(actor), Rights::EXECUTE, Kind::Directory) {
+                return Err(Error::Denied("a directory above does not let the process search it"));
+            }
+            let Some(entry) = view.entry(id, name)? else { return Ok(None) };
+            node = view.entry_node(&entry)?.content;
+            id = entry.content.node;
+        }
+        Ok(Some((id, node)))
+    }
+
+    /// Opens a version to read it.
+    pub fn open_version(
+        &self,
+        actor: &dyn Actor,
+        root: NodeId,
+        path: &[Name],
+        version: Version,
+    ) -> Result<Arc<OpenFile>, Error> {
+        let view = self.view()?;
+        let (id, node) = match self.walk(actor, &view, root, path)? {
+            Some((id, node)) => (id, node),
+            None => {
+                let removed = view.history(root, path)?.ok_or(Error::NotFound)?.content;
+                (removed, view.node(removed)?.content)
+            }
+        };
+        if node.kind == Kind::Directory {
+            return Err(Error::IsADirectory);
+        }
+        let (holder, own) = view.locate(id, &node, version)?.ok_or(Error::NotFound)?;
+        let value = view.value(holder, own)?.ok_or(Error::NotFound)?.content;
+        if node.expires.is_some_and(|expires| expires <= self.clock.now()) {
+            return Err(Error::Expired);
+        }
+        let allowed = [&node.permissions, &value.permissions];
+        if !allowed.iter().all(|permissions| check::allows(permissions, &caller(actor), Rights::READ, Kind::File)) {
+            return Err(Error::Denied(
+                "the entry's permissions, or those that this version had, don't let the process read",
+            ));
+        }
+        let secret = matches!(node.place, Place::In(Tree::Secrets, _));
+        let then = value.permissions.clone();
+        let grant = if secret {
+            // The grant is for the node whose record is opened; the permissions asked are the key's present ones too.
+            let question = |caller: &Caller<'_>| gate::history(&node.permissions, &then, caller, holder);
+            Some(self.ask(actor, &view, id, &node, Some(version), question)?)
+        } else {
+            None
+        };
+        let content = self.opened(&view, holder, &node, own, value, grant)?;
+        Ok(self.open_past(actor, id, secret, version, then, content))
+    }
+}
+
+/// The versions of a key that are still kept, oldest first.
+fn versions(view: &View<'_>, id: NodeId, node: &Node) -> Result<Vec<PastVersion>, Error> {
+    let mut found = Vec::new();
+    let Some(newest) = node.value.map(|value| value.version()) else { return Ok(found) };
+    let mut number = newest.0;
+    while number > 0 {
+        let Some((holder, own)) = view.locate(id, node, Version(number))? else { break };
+        let Some(value) = view.value(holder, own)? else { break };
+        let value = value.content;
+        found.push(PastVersion { version: Version(number), by: value.by, at: value.at, size: value.size });
+        number -= 1;
+    }
+    found.reverse();
+    Ok(found)
+}

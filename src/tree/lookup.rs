@@ -1,0 +1,195 @@
+//! Names and attributes: everything that may be known of an entry without its value.
+
+use super::row::{Node, Times};
+use super::view::View;
+use super::{Actor, Error, Namespace};
+use crate::access::{Kind, Permissions};
+use crate::audit::Address;
+use crate::clock::Timestamp;
+use crate::id::{NodeId, Version};
+use crate::key::{Name, Tree};
+
+/// What `stat(2)` tells of an entry, and a little more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attributes {
+    /// The node.
+    pub node: NodeId,
+    /// Directory or file.
+    pub kind: Kind,
+    /// Whether its value is behind the group gate.
+    pub secret: bool,
+    /// Owner, group, mode and ACLs.
+    pub permissions: Permissions,
+    /// The value's length in bytes; 0 for a directory.
+    pub size: u64,
+    /// For a directory 2 and one for each directory in it; for a file 1, and 0 once it has no name.
+    pub links: u32,
+    /// As in `stat(2)`. Reading does not move it.
+    pub accessed: Timestamp,
+    /// As in `stat(2)`.
+    pub modified: Timestamp,
+    /// As in `stat(2)`.
+    pub changed: Timestamp,
+    /// When the node was made.
+    pub created: Timestamp,
+    /// Whether the answer stays true until somebody changes the entry through the mount. It does not while a file is
+    /// open for writing, or holds an older version.
+    pub lasting: bool,
+}
+
+/// One line of a listing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listed {
+    /// The name.
+    pub name: Name,
+    /// What it names.
+    pub node: NodeId,
+    /// Directory or file.
+    pub kind: Kind,
+}
+
+impl Attributes {
+    pub(super) fn of(id: NodeId, node: &Node, times: Times) -> Attributes {
+        let links = match (node.kind, node.removed) {
+            (_, true) => 0,
+            (Kind::Directory, false) => node.directories.saturating_add(2),
+            (Kind::File, false) => 1,
+        };
+        Attributes {
+            node: id,
+            kind: node.kind,
+            secret: node.kind == Kind::File && node.place.is_secret(),
+            permissions: node.permissions.clone(),
+            size: node.value.map_or(0, |value| value.size),
+            links,
+            accessed: node.accessed,
+            modified: times.modified,
+            changed: times.changed,
+            created: node.created,
+            lasting: true,
+        }
+    }
+}
+
+impl Namespace {
+    /// The node of an environment, for a mount that shows nothing else.
+    pub fn environment(&self, name: &Name) -> Result<NodeId, Error> {
+        let entry = self.view()?.entry(NodeId::ROOT, name)?.ok_or(Error::NotFound)?;
+        Ok(entry.content.node)
+    }
+
+    /// How many environments there are.
+    pub fn environments(&self) -> Result<Vec<Name>, Error> {
+        Ok(self.view()?.entries(NodeId::ROOT)?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// What a directory's name stands for.
+    pub fn lookup(&self, parent: NodeId, name: &Name) -> Result<Attributes, Error> {
+        if let Some(pending) = self.overlay.named(parent, name) {
+            let state = pending.state();
+            if !state.committed {
+                return Ok(self.pending_attributes(pending.id, &state.node));
+            }
+        }
+        let view = self.view()?;
+        let entry = view.entry(parent, name)?.ok_or(Error::NotFound)?;
+        let node = view.entry_node(&entry)?.content;
+        self.stored_attributes(&view, entry.content.node, &node)
+    }
+
+    /// The attributes of a node, also of one whose entry was removed while somebody knows it. A thread that has the file
+    /// open with another length, because of a version that is not the present one or of unflushed writes, is told that.
+    pub fn attributes(&self, actor: &dyn Actor, id: NodeId) -> Result<Attributes, Error> {
+        let mut attributes = self.plain_attributes(id)?;
+        if attributes.kind == Kind::File && !attributes.lasting {
+            let own = self.overlay.open(id).into_iter().rev().find(|file| file.thread() == actor.thread());
+            if let Some(file) = own {
+                attributes.size = file.size();
+            }
+        }
+        Ok(attributes)
+    }
+
+    pub(super) fn plain_attributes(&self, id: NodeId) -> Result<Attributes, Error> {
+        if let Some(pending) = self.overlay.pending(id) {
+            let state = pending.state();
+            if !state.committed {
+                return Ok(self.pending_attributes(id, &state.node));
+            }
+        }
+        let view = self.view()?;
+        let node = view.node(id)?.content;
+        self.stored_attributes(&view, id, &node)
+    }
+
+    fn pending_attributes(&self, id: NodeId, node: &Node) -> Attributes {
+        let times = Times { modified: node.modified, changed: node.changed };
+        Attributes { lasting: false, ..Attributes::of(id, node, times) }
+    }
+
+    pub(super) fn stored_attributes(&self, view: &View<'_>, id: NodeId, node: &Node) -> Result<Attributes, Error> {
+        match node.kind {
+            Kind::Directory => Ok(Attributes::of(id, node, view.times(id, node)?)),
+            Kind::File => {
+                let times = Times { modified: node.modified, changed: node.changed };
+                let version = node.value.map(|value| value.version());
+                let lasting = self.overlay.open(id).iter().all(|file| file.agrees_with(version));
+                Ok(Attributes { lasting, ..Attributes::of(id, node, times) })
+            }
+        }
+    }
+
+    /// A directory's entries in the order of their names, those not committed yet included.
+    pub fn list(&self, directory: NodeId) -> Result<Vec<Listed>, Error> {
+        // The overlay first: what leaves it in between is in the store by then.
+        let new = self.overlay.names(directory);
+        let view = self.view()?;
+        view.directory(directory)?;
+        let stored = view.entries(directory)?;
+        let mut listed: Vec<Listed> =
+            stored.into_iter().map(|(name, entry)| Listed { name, node: entry.node, kind: entry.kind }).collect();
+        for (name, node) in new {
+            if let Err(place) = listed.binary_search_by(|entry| entry.name.cmp(&name)) {
+                listed.insert(place, Listed { name, node, kind: Kind::File });
+            }
+        }
+        Ok(listed)
+    }
+
+    /// An entry as people name it.
+    pub fn address(&self, id: NodeId) -> Result<Address, Error> {
+        let view = self.view()?;
+        let node = self.known_node(&view, id)?;
+        view.address(id, &node)
+    }
+
+    /// A node from the store or, while it is not there yet, from the overlay.
+    pub(super) fn known_node(&self, view: &View<'_>, id: NodeId) -> Result<Node, Error> {
+        if let Some(pending) = self.overlay.pending(id) {
+            let state = pending.state();
+            if !state.committed {
+                return Ok(state.node.clone());
+            }
+        }
+        // The view may be from before the commit that took the entry out of the overlay just now.
+        match view.find(id)? {
+            Some(node) => Ok(node.content),
+            None => Ok(self.view()?.node(id)?.content),
+        }
+    }
+
+    /// The version of a file's present value; `None` while it has none.
+    pub fn version(&self, id: NodeId) -> Result<Option<Version>, Error> {
+        let view = self.view()?;
+        Ok(self.known_node(&view, id)?.value.map(|value| value.version()))
+    }
+
+    /// The tree that a node is in; `None` above the trees.
+    pub fn tree_of(&self, id: NodeId) -> Result<Option<Tree>, Error> {
+        let view = self.view()?;
+        Ok(match self.known_node(&view, id)?.place {
+            super::row::Place::In(tree, _) => Some(tree),
+            super::row::Place::Root | super::row::Place::Environment => None,
+        })
+    }
+}

@@ -1,0 +1,457 @@
+//! Open files: what each reads, what was written to it and not flushed, and who was let in by the gate.
+//!
+//! Invariants:
+//! - A file reads the version that it was opened on, or what was written through it: never a mixture that nobody wrote.
+//! - A secret's bytes are given out only under a decision of the gate on the process that asks, taken with the entry's
+//!   permissions as they are.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::overlay::Pending;
+use super::row::{Node, Value};
+use super::view::View;
+use super::{Actor, Error, Namespace, with_groups};
+use crate::access::gate::{self, Denial, Grant, Rule};
+use crate::access::{Caller, Kind, Permissions};
+use crate::audit::{Event, Process, Record};
+use crate::id::{Gid, NodeId, Uid, Version};
+use crate::seal::Binding;
+use crate::seal::memory::SecretBytes;
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OpenMode {
+    /// To read.
+    pub read: bool,
+    /// To write.
+    pub write: bool,
+    /// To write at the end alone.
+    pub append: bool,
+    /// To begin with nothing.
+    pub truncate: bool,
+}
+
+/// What was done to an open file since its last commit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    Nothing,
+    /// It was opened to begin with nothing, or created, and nothing was written yet.
+    Emptied,
+    Written,
+}
+
+/// The last decision of the gate on a reader of this file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Lease {
+    thread: u32,
+    uid: Uid,
+    gid: Gid,
+    epoch: u64,
+    since: Instant,
+}
+
+pub(super) struct State {
+    /// What reads get, but for what was appended.
+    pub(super) content: SecretBytes,
+    /// Whether `content` is there. A file that is only appended to never needs it.
+    pub(super) loaded: bool,
+    /// What was written to the end and not committed.
+    pub(super) appended: SecretBytes,
+    /// The length of what is not loaded.
+    pub(super) length: u64,
+    /// Whether a commit adds `appended` to the value that is current then, instead of replacing it.
+    pub(super) appending: bool,
+    /// The version that `content` began as; `None` where it began as nothing.
+    pub(super) version: Option<Version>,
+    pub(super) progress: Progress,
+    /// Whether the last flush told its caller that it failed.
+    pub(super) failed: bool,
+    /// The commit is to fail unless this is the version that it replaces.
+    pub(super) if_version: Option<Version>,
+    lease: Option<Lease>,
+}
+
+/// A file that somebody has open.
+pub struct OpenFile {
+    node: NodeId,
+    secret: bool,
+    mode: OpenMode,
+    opener: Process,
+    thread: u32,
+    /// The version that was opened through the history, and the permissions that it had.
+    past: Option<(Version, Permissions)>,
+    pub(super) pending: Option<Arc<Pending>>,
+    state: Mutex<State>,
+}
+
+impl OpenFile {
+    /// The node that it is of.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// What it was opened for.
+    pub fn mode(&self) -> OpenMode {
+        self.mode
+    }
+
+    /// The thread that opened it.
+    pub fn thread(&self) -> u32 {
+        self.thread
+    }
+
+    /// The version that it reads, for a file that was opened to read alone.
+    pub fn version(&self) -> Option<Version> {
+        self.state().version
+    }
+
+    /// Who opened it, for what happens when nobody waits any longer.
+    pub(super) fn opener(&self) -> Remembered {
+        Remembered { process: self.opener.clone(), thread: self.thread }
+    }
+
+    pub(super) fn is_secret(&self) -> bool {
+        self.secret
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the value is as this file sees it, in bytes.
+    pub fn size(&self) -> u64 {
+        let state = self.state();
+        let base = if state.loaded { state.content.len() as u64 } else { state.length };
+        base + state.appended.len() as u64
+    }
+
+    /// Whether a listing's answer for `version` is what this file's owner would see too.
+    pub(super) fn agrees_with(&self, version: Option<Version>) -> bool {
+        self.past.is_some() || (!self.mode.write && self.state().version == version)
+    }
+
+    /// Commits with the next flush only if `version` is what is replaced.
+    pub(super) fn expect_version(&self, version: Version) {
+        self.state().if_version = Some(version);
+    }
+}
+
+impl std::fmt::Debug for OpenFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OpenFile({} {:?})", self.node, self.mode)
+    }
+}
+
+/// Somebody who is not waiting for an answer.
+pub(super) struct Remembered {
+    process: Process,
+    thread: u32,
+}
+
+impl Actor for Remembered {
+    fn uid(&self) -> Uid {
+        self.process.uid
+    }
+    fn gid(&self) -> Gid {
+        self.process.gid
+    }
+    fn thread(&self) -> u32 {
+        self.thread
+    }
+    fn supplementary(&self) -> Option<&[Gid]> {
+        None
+    }
+    fn process(&self) -> Process {
+        self.process.clone()
+    }
+    fn shares_process_with(&self, thread: u32) -> bool {
+        thread == self.thread
+    }
+    fn has_open(&self, _: NodeId) -> bool {
+        false
+    }
+}
+
+impl Namespace {
+    /// Opens a file. The kernel has asked the permission bits; here the gate is asked.
+    pub fn open(&self, actor: &dyn Actor, id: NodeId, mode: OpenMode) -> Result<Arc<OpenFile>, Error> {
+        if let Some(pending) = self.overlay.pending(id) {
+            let state = pending.state();
+            if !state.committed {
+                let node = state.node.clone();
+                drop(state);
+                return self.open_pending(actor, &node, pending, mode);
+            }
+        }
+        let lease = self.lease(actor);
+        let view = self.view()?;
+        let node = view.node(id)?.content;
+        if node.kind == Kind::Directory {
+            return Err(Error::IsADirectory);
+        }
+        // What was looked up before it was replaced is still read, whole; to be written it must be looked up again.
+        if node.removed && mode.write {
+            return Err(Error::Gone);
+        }
+        let current = node.value.ok_or(Error::Gone)?;
+        if mode.read && node.expires.is_some_and(|expires| expires <= self.clock.now()) {
+            return Err(Error::Expired);
+        }
+        let version = Some(current.version());
+        let secret = node.place.is_secret();
+        let mut state = State::empty(mode, version);
+        state.length = current.size;
+        let mut grant = None;
+        if secret && mode.read {
+            grant =
+                Some(self.ask(actor, &view, id, &node, version, |caller| gate::read(&node.permissions, caller, id))?);
+            state.lease = Some(lease);
+        }
+        if mode.truncate {
+            state.loaded = true;
+            state.progress = Progress::Emptied;
+        } else if mode.read || !mode.append {
+            let value = view.current_value(id, &current)?.content;
+            state.content = self.opened(&view, id, &node, current.own, value, grant)?;
+            state.loaded = true;
+        }
+        Ok(self.enter(actor, id, secret, mode, None, None, state))
+    }
+
+    fn open_pending(
+        &self,
+        actor: &dyn Actor,
+        node: &Node,
+        pending: Arc<Pending>,
+        mode: OpenMode,
+    ) -> Result<Arc<OpenFile>, Error> {
+        let id = pending.id;
+        let mut state = State::empty(mode, None);
+        state.loaded = true;
+        if mode.truncate {
+            state.progress = Progress::Emptied;
+        }
+        if node.place.is_secret() && mode.read {
+            let view = self.view()?;
+            let lease = self.lease(actor);
+            // There is no value to open yet: what the grant would be for is what comes to be written.
+            drop(self.ask(actor, &view, id, node, None, |caller| gate::read(&node.permissions, caller, id))?);
+            state.lease = Some(lease);
+        }
+        Ok(self.enter(actor, id, node.place.is_secret(), mode, Some(pending), None, state))
+    }
+
+    /// The file that `create` gives to whoever made the entry.
+    pub(super) fn open_created(
+        &self,
+        actor: &dyn Actor,
+        pending: Arc<Pending>,
+        secret: bool,
+        mode: OpenMode,
+    ) -> Arc<OpenFile> {
+        let mut state = State::empty(mode, None);
+        state.loaded = true;
+        state.progress = Progress::Emptied;
+        self.enter(actor, pending.id, secret, mode, Some(pending), None, state)
+    }
+
+    /// The file of an earlier version, read only.
+    pub(super) fn open_past(
+        &self,
+        actor: &dyn Actor,
+        id: NodeId,
+        secret: bool,
+        version: Version,
+        permissions: Permissions,
+        content: SecretBytes,
+    ) -> Arc<OpenFile> {
+        let mode = OpenMode { read: true, ..OpenMode::default() };
+        let mut state = State::empty(mode, Some(version));
+        state.content = content;
+        state.loaded = true;
+        state.lease = Some(self.lease(actor));
+        self.enter(actor, id, secret, mode, None, Some((version, permissions)), state)
+    }
+
+    #[allow(clippy::too_many_arguments)] // the parts of one struct, which nobody else puts together
+    fn enter(
+        &self,
+        actor: &dyn Actor,
+        node: NodeId,
+        secret: bool,
+        mode: OpenMode,
+        pending: Option<Arc<Pending>>,
+        past: Option<(Version, Permissions)>,
+        state: State,
+    ) -> Arc<OpenFile> {
+        let opener = Process { pid: actor.thread(), uid: actor.uid(), gid: actor.gid(), executable: None };
+        let state = Mutex::new(state);
+        let file = Arc::new(OpenFile { node, secret, mode, opener, thread: actor.thread(), past, pending, state });
+        self.overlay.opened(&file);
+        file
+    }
+
+    /// The bytes of a value. A secret is opened by the grant, or for the daemon's own use where there is none.
+    pub(super) fn opened(
+        &self,
+        view: &View<'_>,
+        id: NodeId,
+        node: &Node,
+        own: u64,
+        value: Value,
+        grant: Option<Grant>,
+    ) -> Result<SecretBytes, Error> {
+        let secret = node.place.is_secret();
+        let version = Version(own);
+        let spoiled = |what: String| {
+            let address = view.address(id, node).ok();
+            self.tampered(what, address, node.value.map(|value| value.version()))
+        };
+        if value.sealed != secret {
+            return Err(spoiled(format!("version {own} of node {id} is of the other tree's kind")));
+        }
+        let content = if secret {
+            let binding = Binding::new(id, version, &value.permissions);
+            let grant = grant.unwrap_or_else(|| gate::carry(id));
+            match self.seal.open(grant, &binding, &value.content) {
+                Ok(opened) => opened.into_value(),
+                Err(crate::seal::SealError::Memory(error)) => return Err(error.into()),
+                Err(error) => return Err(spoiled(format!("version {own} of node {id}: {error}"))),
+            }
+        } else {
+            SecretBytes::copy_of(&value.content)?
+        };
+        if content.len() as u64 != value.size {
+            return Err(spoiled(format!("version {own} of node {id} has another length than its row says")));
+        }
+        Ok(content)
+    }
+
+    /// Asks the gate, and puts its decision on record before anybody can act on it.
+    pub(super) fn ask(
+        &self,
+        actor: &dyn Actor,
+        view: &View<'_>,
+        id: NodeId,
+        node: &Node,
+        version: Option<Version>,
+        question: impl Fn(&Caller<'_>) -> Result<Grant, Denial>,
+    ) -> Result<Grant, Error> {
+        let answer = with_groups(actor, question);
+        let event = match &answer {
+            Ok(grant) => match grant.rule() {
+                Some(rule) => Event::Granted { rule: rule.to_string(), group: matched_group(rule) },
+                None => Event::Denied { reason: "no rule".into() },
+            },
+            Err(denial) => Event::Denied { reason: denial.to_string() },
+        };
+        let counter = if answer.is_ok() { &self.granted } else { &self.denied };
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let record = Record {
+            time: self.clock.now(),
+            event,
+            address: view.address(id, node).ok(),
+            version,
+            process: Some(actor.process()),
+        };
+        match (self.audit.decide(&record), answer) {
+            (Ok(()), answer) => Ok(answer?),
+            (Err(_), Err(denial)) => Err(denial.into()),
+            (Err(error), Ok(_)) => {
+                log::error!("{error}; a secret is refused");
+                Err(error.into())
+            }
+        }
+    }
+
+    /// To be taken before the decision that it stands for, so that no change in between goes unnoticed.
+    fn lease(&self, actor: &dyn Actor) -> Lease {
+        let (thread, uid, gid) = (actor.thread(), actor.uid(), actor.gid());
+        Lease { thread, uid, gid, epoch: self.epoch(), since: Instant::now() }
+    }
+
+    /// Shows `show` what `file` holds from `offset` on, at most `size` bytes.
+    pub fn read<T>(
+        &self,
+        actor: &dyn Actor,
+        file: &OpenFile,
+        offset: u64,
+        size: u32,
+        show: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, Error> {
+        if !file.mode.read {
+            return Err(Error::BadHandle);
+        }
+        let mut state = file.state();
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let length = state.content.len() + state.appended.len();
+        // The end of a value shows nothing of it.
+        if offset >= length || size == 0 {
+            return Ok(show(&[]));
+        }
+        if file.secret {
+            self.renew(actor, file, &mut state)?;
+        }
+        let end = offset.saturating_add(size as usize).min(length);
+        if end <= state.content.len() {
+            Ok(show(state.content.get(offset..end).unwrap_or_default()))
+        } else {
+            let mut whole = SecretBytes::with_capacity(length)?;
+            whole.append(&state.content)?;
+            whole.append(&state.appended)?;
+            Ok(show(whole.get(offset..end).unwrap_or_default()))
+        }
+    }
+
+    /// Takes the gate's decision again unless the last one was on this very reader, just now, and under the permissions
+    /// that still hold.
+    fn renew(&self, actor: &dyn Actor, file: &OpenFile, state: &mut State) -> Result<(), Error> {
+        let now = self.lease(actor);
+        let last = state.lease;
+        let same_reader = last.is_some_and(|last| (last.thread, last.uid, last.gid) == (now.thread, now.uid, now.gid));
+        if same_reader
+            && let Some(last) = last
+            && last.epoch == now.epoch
+            && now.since.duration_since(last.since) <= self.limits.lease
+        {
+            return Ok(());
+        }
+        let view = self.view()?;
+        let node = self.known_node(&view, file.node)?;
+        let question = |caller: &Caller<'_>| match &file.past {
+            Some((_, then)) => gate::history(&node.permissions, then, caller, file.node),
+            None => gate::read(&node.permissions, caller, file.node),
+        };
+        // The same reader under the same answer is no new decision; everything else goes on record.
+        if !same_reader || with_groups(actor, question).is_err() {
+            state.lease = None;
+            drop(self.ask(actor, &view, file.node, &node, state.version, question)?);
+        }
+        state.lease = Some(now);
+        Ok(())
+    }
+}
+
+fn matched_group(rule: Rule) -> Gid {
+    match rule {
+        Rule::OwningGroup(group) | Rule::NamedGroup(group) | Rule::OwnerWithOwningGroup { group, .. } => group,
+    }
+}
+
+impl State {
+    fn empty(mode: OpenMode, version: Option<Version>) -> State {
+        State {
+            content: SecretBytes::new(),
+            loaded: false,
+            appended: SecretBytes::new(),
+            length: 0,
+            appending: mode.append && !mode.truncate,
+            version,
+            progress: Progress::Nothing,
+            failed: false,
+            if_version: None,
+            lease: None,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Removing entries, and who may.
+
+use super::row::{Place, key};
+use super::view::{Stored, View};
+use super::{Actor, Draft, Error, Namespace, caller, is_tree_root, row, with_groups};
+use crate::access::{Kind, Rights, check, gate};
+use crate::audit::Event;
+use crate::id::NodeId;
+use crate::key::{Name, Tree};
+
+impl Namespace {
+    /// Takes a file's name away (`unlink(2)`). Its versions stay in the history of its key.
+    pub fn remove_file(&self, actor: &dyn Actor, parent: NodeId, name: &Name) -> Result<NodeId, Error> {
+        if let Some(pending) = self.overlay.named(parent, name) {
+            let mut state = pending.state();
+            if !state.committed {
+                let view = self.view()?;
+                let above = view.directory(parent)?.content;
+                self.may_disturb(actor, parent, &above, pending.id, &state.node)?;
+                self.overlay.unname(&state.node);
+                state.node.removed = true;
+                return Ok(pending.id);
+            }
+        }
+        self.change(actor, |view, draft| {
+            let above = view.directory(parent)?;
+            let entry = view.entry(parent, name)?.ok_or(Error::NotFound)?;
+            let node = view.entry_node(&entry)?;
+            if node.content.kind == Kind::Directory {
+                return Err(Error::IsADirectory);
+            }
+            let id = entry.content.node;
+            self.may_disturb(actor, parent, &above.content, id, &node.content)?;
+            draft.at(key::entry(parent, name), entry.revision);
+            draft.delete(key::entry(parent, name));
+            self.retire(view, draft, id, node, true)?;
+            draft.touch(parent, self.clock.now());
+            Ok(id)
+        })
+    }
+
+    /// Takes an empty directory away (`rmdir(2)`); right below the root, an environment whose two trees are empty.
+    pub fn remove_directory(&self, actor: &dyn Actor, parent: NodeId, name: &Name) -> Result<NodeId, Error> {
+        if self.overlay.named(parent, name).is_some() {
+            return Err(Error::NotADirectory);
+        }
+        self.change(actor, |view, draft| {
+            let mut above = view.directory(parent)?;
+            let entry = view.entry(parent, name)?.ok_or(Error::NotFound)?;
+            let node = view.entry_node(&entry)?;
+            let id = entry.content.node;
+            if node.content.kind == Kind::File {
+                return Err(Error::NotADirectory);
+            }
+            if is_tree_root(id, &node.content) {
+                return Err(Error::NotPermitted("a tree goes with its environment; remove that"));
+            }
+            self.may_disturb(actor, parent, &above.content, id, &node.content)?;
+            draft.record(Event::Remove, view.address(id, &node.content)?, None);
+            match node.content.place {
+                Place::Root => return Err(Error::NotPermitted("the root stays")),
+                Place::Environment => self.draft_trees_gone(view, draft, id)?,
+                Place::In(..) => self.draft_empty(view, draft, id)?,
+            }
+            draft.at(key::entry(parent, name), entry.revision);
+            draft.delete(key::entry(parent, name));
+            draft.at(key::node(id), node.revision);
+            draft.delete(key::node(id));
+            draft.delete(key::times(id));
+            above.content.directories = above.content.directories.saturating_sub(1);
+            draft.at(key::node(parent), above.revision);
+            draft.put(key::node(parent), above.content.encode());
+            draft.touch(parent, self.clock.now());
+            Ok(id)
+        })
+    }
+
+    /// Insists that a directory has no entry, in the store or new.
+    pub(super) fn draft_empty(&self, view: &View<'_>, draft: &mut Draft<'_>, directory: NodeId) -> Result<(), Error> {
+        if !self.overlay.names(directory).is_empty() || !view.is_empty(directory)? {
+            return Err(Error::NotEmpty);
+        }
+        draft.empty(directory);
+        Ok(())
+    }
+
+    fn draft_trees_gone(&self, view: &View<'_>, draft: &mut Draft<'_>, environment: NodeId) -> Result<(), Error> {
+        for tree in Tree::ALL {
+            let name = Name::parse(tree.as_str().as_bytes())?;
+            let Some(entry) = view.entry(environment, &name)? else { continue };
+            let root = view.entry_node(&entry)?;
+            let id = entry.content.node;
+            self.draft_empty(view, draft, id)?;
+            draft.at(key::entry(environment, &name), entry.revision);
+            draft.delete(key::entry(environment, &name));
+            draft.at(key::node(id), root.revision);
+            draft.delete(key::node(id));
+            draft.delete(key::times(id));
+        }
+        Ok(())
+    }
+
+    /// Marks a file's node as removed. Its versions are found again under its key, or, where it was replaced, through the
+    /// node that took its place.
+    pub(super) fn retire(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        id: NodeId,
+        node: Stored<row::Node>,
+        own_history: bool,
+    ) -> Result<(), Error> {
+        let Stored { revision, content: mut node } = node;
+        if own_history {
+            draft.record(Event::Remove, view.address(id, &node)?, node.value.map(|value| value.version()));
+            if let Place::In(_, root) = node.place {
+                draft.put(key::history(root, &view.path(id, &node)?), row::encode_history(id));
+            }
+        }
+        node.removed = true;
+        node.changed = self.clock.now();
+        draft.at(key::node(id), revision);
+        draft.put(key::node(id), node.encode());
+        Ok(())
+    }
+
+    /// Removes an entry by its node, for whoever may read and write it (`user.keyfs.remove`). Tells where it was.
+    pub fn remove_by_editor(&self, actor: &dyn Actor, id: NodeId) -> Result<(NodeId, Name), Error> {
+        let view = self.view()?;
+        let node = self.known_node(&view, id)?;
+        self.may_edit(actor, id, &node)?;
+        let name = node.name.clone().ok_or(Error::NotPermitted("the root stays"))?;
+        match (node.removed, node.kind) {
+            (true, _) => return Err(Error::Gone),
+            (false, Kind::File) => {
+                self.settle(id)?;
+                self.remove_file_as_editor(actor, id)?;
+            }
+            (false, Kind::Directory) => {
+                self.remove_directory(actor, node.parent, &name)?;
+            }
+        }
+        Ok((node.parent, name))
+    }
+
+    fn remove_file_as_editor(&self, actor: &dyn Actor, id: NodeId) -> Result<(), Error> {
+        self.change(actor, |view, draft| {
+            let node = view.node(id)?;
+            let name = node.content.name.clone().ok_or(Error::Gone)?;
+            let parent = node.content.parent;
+            let entry = view.entry(parent, &name)?.filter(|entry| entry.content.node == id).ok_or(Error::Gone)?;
+            self.may_edit(actor, id, &node.content)?;
+            draft.at(key::entry(parent, &name), entry.revision);
+            draft.delete(key::entry(parent, &name));
+            self.retire(view, draft, id, node, true)?;
+            draft.touch(parent, self.clock.now());
+            Ok(())
+        })
+    }
+
+    /// Whether somebody may read and write an entry, both gates asked: whoever may, may also change its permissions and
+    /// remove it.
+    pub(super) fn may_edit(&self, actor: &dyn Actor, id: NodeId, node: &row::Node) -> Result<(), Error> {
+        let want = Rights::READ.union(Rights::WRITE);
+        if !check::allows(&node.permissions, &caller(actor), want, node.kind) {
+            return Err(Error::Denied("this takes permission to read and to write the entry"));
+        }
+        if node.kind == Kind::File && node.place.is_secret() {
+            drop(with_groups(actor, |caller| gate::read(&node.permissions, caller, id))?);
+        }
+        Ok(())
+    }
+
+    /// Right below a tree's root, where anyone may add, an entry is removed, renamed or replaced only by its owner, the
+    /// root's owner, the superuser, or who may read and write it. Elsewhere the kernel has asked the directory.
+    pub(super) fn may_disturb(
+        &self,
+        actor: &dyn Actor,
+        parent: NodeId,
+        above: &row::Node,
+        id: NodeId,
+        node: &row::Node,
+    ) -> Result<(), Error> {
+        let owners = [node.permissions.owner, above.permissions.owner, crate::id::Uid::ROOT];
+        if !is_tree_root(parent, above) || owners.contains(&actor.uid()) {
+            return Ok(());
+        }
+        self.may_edit(actor, id, node).map_err(|error| match error {
+            Error::Denied(_) | Error::Gate(_) => Error::NotPermitted(
+                "right below a tree's root this is for the entry's owner and for who may read and write it",
+            ),
+            error => error,
+        })
+    }
+}

@@ -1,0 +1,303 @@
+//! Renaming, within one tree: over nothing, over what is there, or in exchange for it.
+//!
+//! Invariants:
+//! - A file that takes a name takes up the history of that name; what it had itself comes after it.
+//! - A directory that changes its parent insists on the shape of the tree above it, so that two moves at once can't make a
+//!   circle.
+
+use super::row::{Entry, Node, Place, key};
+use super::view::{Stored, View};
+use super::{Actor, Draft, Error, Namespace, is_tree_root, row};
+use crate::access::Kind;
+use crate::audit::Event;
+use crate::id::{NodeId, Version};
+use crate::key::{KeyPath, Name};
+
+/// What becomes of an entry that has the new name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RenameMode {
+    /// It is replaced.
+    Replace,
+    /// It is in the way (`RENAME_NOREPLACE`).
+    Keep,
+    /// It gets the old name (`RENAME_EXCHANGE`).
+    Exchange,
+}
+
+/// An entry in its directory.
+struct Seat<'n> {
+    parent: NodeId,
+    name: &'n Name,
+    entry: Stored<Entry>,
+    node: Stored<Node>,
+}
+
+impl Seat<'_> {
+    fn id(&self) -> NodeId {
+        self.entry.content.node
+    }
+
+    fn is_directory(&self) -> bool {
+        self.node.content.kind == Kind::Directory
+    }
+}
+
+/// The directories that a rename changes: one, or two.
+struct Parents {
+    from: (NodeId, Stored<Node>),
+    to: Option<(NodeId, Stored<Node>)>,
+}
+
+impl Parents {
+    fn read(view: &View<'_>, from: NodeId, to: NodeId) -> Result<Parents, Error> {
+        let source = (from, view.directory(from)?);
+        let target = if from == to { None } else { Some((to, view.directory(to)?)) };
+        let parents = Parents { from: source, to: target };
+        match (parents.from.1.content.place, parents.to().content.place) {
+            (Place::In(_, one), Place::In(_, other)) if one == other => Ok(parents),
+            (Place::In(..), Place::In(..)) => Err(Error::CrossTree),
+            _ => Err(Error::NotPermitted("environments and their trees keep their names")),
+        }
+    }
+
+    fn to(&self) -> &Stored<Node> {
+        self.to.as_ref().map_or(&self.from.1, |(_, node)| node)
+    }
+
+    /// Moves the counts of directories.
+    fn count(&mut self, from: i32, to: i32) {
+        let add = |node: &mut Node, by| node.directories = node.directories.saturating_add_signed(by);
+        match &mut self.to {
+            Some((_, node)) => {
+                add(&mut self.from.1.content, from);
+                add(&mut node.content, to);
+            }
+            None => add(&mut self.from.1.content, from + to),
+        }
+    }
+
+    fn draft(&self, draft: &mut Draft<'_>, now: crate::clock::Timestamp, counted: bool) {
+        for (id, node) in std::iter::once(&self.from).chain(&self.to) {
+            draft.at(key::node(*id), node.revision);
+            if counted {
+                draft.put(key::node(*id), node.content.encode());
+            }
+            draft.touch(*id, now);
+        }
+    }
+}
+
+impl Namespace {
+    /// Gives an entry another name, in this directory or another of the same tree (`renameat2(2)`).
+    pub fn rename(
+        &self,
+        actor: &dyn Actor,
+        from: (NodeId, &Name),
+        to: (NodeId, &Name),
+        mode: RenameMode,
+    ) -> Result<(), Error> {
+        self.commit_before_move(from)?;
+        if let Some(pending) = self.overlay.named(to.0, to.1) {
+            if mode == RenameMode::Keep {
+                return Err(Error::Exists);
+            }
+            self.settle(pending.id)?;
+        }
+        self.change(actor, |view, draft| {
+            let parents = Parents::read(view, from.0, to.0)?;
+            let source = self.seat(actor, view, from, &parents.from.1.content)?.ok_or(Error::NotFound)?;
+            let target = self.seat(actor, view, to, &parents.to().content)?;
+            if target.as_ref().is_some_and(|target| target.id() == source.id()) {
+                return if mode == RenameMode::Keep { Err(Error::Exists) } else { Ok(()) };
+            }
+            let mut path = view.path(to.0, &parents.to().content)?;
+            path.push(to.1.clone());
+            KeyPath::new(path)?;
+            if source.is_directory() && view.is_within(to.0, source.id())? {
+                return Err(Error::IntoItself);
+            }
+            match (mode, target) {
+                (RenameMode::Keep, Some(_)) => Err(Error::Exists),
+                (RenameMode::Exchange, None) => Err(Error::NotFound),
+                (RenameMode::Exchange, Some(target)) => self.exchange(view, draft, parents, source, target),
+                (RenameMode::Replace | RenameMode::Keep, target) => {
+                    self.take_over(view, draft, parents, source, to, target)
+                }
+            }
+        })
+    }
+
+    /// What was written to an open file and not flushed moves with it, so it is committed first.
+    fn commit_before_move(&self, from: (NodeId, &Name)) -> Result<(), Error> {
+        let id = match self.overlay.named(from.0, from.1) {
+            Some(pending) => Some(pending.id),
+            None => self.view()?.entry(from.0, from.1)?.map(|entry| entry.content.node),
+        };
+        id.map_or(Ok(()), |id| self.settle(id))
+    }
+
+    fn seat<'n>(
+        &self,
+        actor: &dyn Actor,
+        view: &View<'_>,
+        (parent, name): (NodeId, &'n Name),
+        above: &Node,
+    ) -> Result<Option<Seat<'n>>, Error> {
+        let Some(entry) = view.entry(parent, name)? else { return Ok(None) };
+        let node = view.entry_node(&entry)?;
+        let id = entry.content.node;
+        if is_tree_root(id, &node.content) {
+            return Err(Error::NotPermitted("environments and their trees keep their names"));
+        }
+        self.may_disturb(actor, parent, above, id, &node.content)?;
+        Ok(Some(Seat { parent, name, entry, node }))
+    }
+
+    fn exchange(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        mut parents: Parents,
+        source: Seat<'_>,
+        target: Seat<'_>,
+    ) -> Result<(), Error> {
+        if target.is_directory() && view.is_within(source.parent, target.id())? {
+            return Err(Error::IntoItself);
+        }
+        let other = view.address(target.id(), &target.node.content)?;
+        draft.record(Event::Exchange { with: other }, view.address(source.id(), &source.node.content)?, None);
+        let (gone, come) = (i32::from(source.is_directory()), i32::from(target.is_directory()));
+        parents.count(come - gone, gone - come);
+        let moved_directory = parents.to.is_some() && (source.is_directory() || target.is_directory());
+        let now = self.clock.now();
+        parents.draft(draft, now, moved_directory);
+        self.draft_topology(view, draft, moved_directory)?;
+        for (seat, place) in [(&source, &target), (&target, &source)] {
+            draft.at(key::entry(seat.parent, seat.name), seat.entry.revision);
+            draft.put(key::entry(place.parent, place.name), seat.entry.content.encode());
+            let mut node = seat.node.content.clone();
+            node.parent = place.parent;
+            node.name = Some(place.name.clone());
+            node.changed = now;
+            draft.at(key::node(seat.id()), seat.node.revision);
+            draft.put(key::node(seat.id()), node.encode());
+        }
+        Ok(())
+    }
+
+    fn take_over(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        mut parents: Parents,
+        source: Seat<'_>,
+        (to, name): (NodeId, &Name),
+        target: Option<Seat<'_>>,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let old = view.address(source.id(), &source.node.content)?;
+        let old_path = view.path(source.id(), &source.node.content)?;
+        let mut node = source.node.content.clone();
+        node.parent = to;
+        node.name = Some(name.clone());
+        node.changed = now;
+        let mut new = view.address(to, &parents.to().content)?;
+        new.key = if new.key.is_empty() { name.to_string() } else { format!("{}/{name}", new.key) };
+        draft.record(Event::Rename { to: new }, old, node.value.map(|value| value.version()));
+
+        draft.at(key::entry(source.parent, source.name), source.entry.revision);
+        draft.delete(key::entry(source.parent, source.name));
+        draft.at(key::node(source.id()), source.node.revision);
+        let seat = key::entry(to, name);
+        draft.unchanged(seat.clone(), target.as_ref().map(|target| target.entry.revision));
+        draft.put(seat, source.entry.content.encode());
+
+        let own_past = node.value.and_then(|value| value.previous);
+        let mut replaced = 0;
+        let mut followed = None;
+        match target {
+            Some(target) if target.is_directory() => {
+                if !source.is_directory() {
+                    return Err(Error::IsADirectory);
+                }
+                self.draft_empty(view, draft, target.id())?;
+                draft.at(key::node(target.id()), target.node.revision);
+                draft.delete(key::node(target.id()));
+                draft.delete(key::times(target.id()));
+                replaced = 1;
+            }
+            Some(_) if source.is_directory() => return Err(Error::NotADirectory),
+            Some(target) => {
+                followed = Some(target.id());
+                if let (Some(value), Some(past)) = (&mut node.value, target.node.content.value) {
+                    value.base = past.version().0;
+                    value.previous = Some(target.id());
+                }
+                let kept = self.prune_chain(view, draft, source.id(), &node, target.id())?;
+                if kept {
+                    self.retire(view, draft, target.id(), target.node, false)?;
+                } else {
+                    draft.at(key::node(target.id()), target.node.revision);
+                }
+            }
+            None => {
+                if let Some(mut value) = node.value {
+                    let before = value.previous;
+                    self.continue_history(view, draft, &node, &mut value)?;
+                    followed = value.previous.filter(|previous| Some(*previous) != before);
+                    node.value = Some(value);
+                    if followed.is_some() {
+                        self.prune_chain(view, draft, source.id(), &node, NodeId(0))?;
+                    }
+                }
+            }
+        }
+        // The history that it leaves for another stays where it was.
+        if let (Some(_), Some(past), Place::In(_, root)) = (followed, own_past, node.place) {
+            draft.put(key::history(root, &old_path), row::encode_history(past));
+        }
+        let moved = i32::from(source.is_directory());
+        parents.count(-moved, moved - replaced);
+        let moved_directory = source.is_directory() && parents.to.is_some();
+        parents.draft(draft, now, moved_directory || replaced > 0);
+        self.draft_topology(view, draft, moved_directory)?;
+        draft.put(key::node(source.id()), node.encode());
+        Ok(())
+    }
+
+    /// Takes away the versions that those of `node` push out of the history that it takes up. Whether `victim`, which is
+    /// still in the tree, keeps any version.
+    fn prune_chain(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        id: NodeId,
+        node: &Node,
+        victim: NodeId,
+    ) -> Result<bool, Error> {
+        let Some(value) = node.value else { return Ok(true) };
+        let kept = u64::from(self.settings.versions);
+        let oldest_kept = (value.version().0 + 1).saturating_sub(kept);
+        let mut victim_kept = true;
+        // Before, the chain held at most `kept` versions up to `base`.
+        for version in (value.base + 1).saturating_sub(kept).max(1)..oldest_kept.min(value.base + 1) {
+            let Some((holder, own)) = view.locate(id, node, Version(version))? else { continue };
+            draft.delete(key::value(holder, own));
+            let last = view.find(holder)?.and_then(|node| node.content.value).is_none_or(|value| value.own == own);
+            if last {
+                draft.delete(key::node(holder));
+                victim_kept &= holder != victim;
+            }
+        }
+        Ok(victim_kept)
+    }
+
+    /// A directory that changes its parent was seen outside itself by a walk up the tree: nobody else may move one meanwhile.
+    fn draft_topology(&self, view: &View<'_>, draft: &mut Draft<'_>, moved: bool) -> Result<(), Error> {
+        if moved {
+            draft.unchanged(key::TOPOLOGY.to_vec(), view.topology()?);
+            draft.put(key::TOPOLOGY.to_vec(), row::encode_bytes(&[]));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,581 @@
+//! The rows of the tree: their names, and their contents byte for byte. docs/format.md says the same in prose.
+//!
+//! Invariants:
+//! - Integers are big-endian and of fixed width, so that rows sort as their numbers do.
+//! - A content begins with a format byte; what is of another format, too short or too long is an error, never a guess.
+//! - Encoding what was decoded gives the same bytes.
+//!
+//! It deliberately knows neither tags nor stores: [`super::view`] reads and writes these rows through them.
+
+use std::collections::BTreeMap;
+
+use crate::access::{Kind, Permissions};
+use crate::clock::Timestamp;
+use crate::id::{Gid, NodeId, StoreId, Uid, Version};
+use crate::key::{Name, Tree};
+use crate::store::Key;
+
+/// The format of every content below.
+const FORMAT: u8 = 1;
+
+/// A row's content is not one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Malformed;
+
+/// Where in the namespace a node stands. It never changes, since nothing moves between trees.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// The directory that holds the environments.
+    Root,
+    /// An environment.
+    Environment,
+    /// In a tree, or the root of one; the id is the tree root's.
+    In(Tree, NodeId),
+}
+
+impl Place {
+    /// Whether a value here is sealed.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Place::In(Tree::Secrets, _))
+    }
+}
+
+/// A node: everything about an entry but its value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Node {
+    /// Directory or file.
+    pub kind: Kind,
+    /// Its place in the namespace.
+    pub place: Place,
+    /// The directory that it is, or was last, an entry of. The root is its own.
+    pub parent: NodeId,
+    /// Its name there; empty for the root alone.
+    pub name: Option<Name>,
+    /// Whether its entry was removed or replaced: it is then kept for its history.
+    pub removed: bool,
+    /// Owner, group, mode and ACLs.
+    pub permissions: Permissions,
+    /// Times as `stat(2)` has them. A directory's modification and change are in its times row.
+    pub accessed: Timestamp,
+    /// See above.
+    pub modified: Timestamp,
+    /// See above.
+    pub changed: Timestamp,
+    /// When the node was made.
+    pub created: Timestamp,
+    /// Past this, opening fails.
+    pub expires: Option<Timestamp>,
+    /// Free-form attributes, by name without `user.`.
+    pub notes: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// For a directory: how many directories it holds.
+    pub directories: u32,
+    /// For a file: its value. `None` until its first commit.
+    pub value: Option<Current>,
+}
+
+/// A file's present value, and where its history goes on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Current {
+    /// The value's number among this node's own, from 1.
+    pub own: u64,
+    /// The last version of the node whose history this one continues; 0 where it continues none.
+    pub base: u64,
+    /// That node.
+    pub previous: Option<NodeId>,
+    /// The value's length in bytes.
+    pub size: u64,
+}
+
+impl Current {
+    /// The version as people see it.
+    pub fn version(&self) -> Version {
+        Version(self.base + self.own)
+    }
+}
+
+/// A directory's times that its entries move.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Times {
+    /// The last change of its entries.
+    pub modified: Timestamp,
+    /// That, or the last change of its attributes.
+    pub changed: Timestamp,
+}
+
+/// One version of a value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Value {
+    /// Whether `content` is an age record.
+    pub sealed: bool,
+    /// Whose commit made it.
+    pub by: Uid,
+    /// That user's group then.
+    pub by_group: Gid,
+    /// When.
+    pub at: Timestamp,
+    /// The value's length in bytes, which a record hides.
+    pub size: u64,
+    /// The entry's permissions when this was, or still is, its present value.
+    pub permissions: Permissions,
+    /// The bytes, or the record.
+    pub content: Vec<u8>,
+}
+
+/// What a directory says of a name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Directory or file, so that a listing need not read the node.
+    pub kind: Kind,
+    /// The node.
+    pub node: NodeId,
+}
+
+/// What is true of the store as a whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Format {
+    /// The store's id.
+    pub store: StoreId,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// Settings of the store that outlive a mount.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// How many versions of a value are kept, the present one included: at least 1.
+    pub versions: u32,
+}
+
+/// The names of rows.
+pub mod key {
+    use super::*;
+
+    /// What is true of the store.
+    pub const FORMAT: &[u8] = b"meta/format";
+    /// To whom secrets are sealed.
+    pub const RECIPIENTS: &[u8] = b"meta/recipients";
+    /// Settings.
+    pub const SETTINGS: &[u8] = b"meta/settings";
+    /// Written by each move of a directory to another parent.
+    pub const TOPOLOGY: &[u8] = b"topo";
+
+    /// The store key for the identities of one slot.
+    pub fn slot(number: u32) -> Key {
+        [b"meta/slot/".as_slice(), &number.to_be_bytes()].concat()
+    }
+
+    /// The first key and the one past the last of all slots.
+    pub fn slots() -> (Key, Key) {
+        (b"meta/slot/".to_vec(), b"meta/slot0".to_vec())
+    }
+
+    fn numbered(prefix: u8, id: NodeId) -> Key {
+        let mut key = Vec::with_capacity(40);
+        key.extend_from_slice(&[prefix, b'/']);
+        key.extend_from_slice(&id.0.to_be_bytes());
+        key
+    }
+
+    /// A node.
+    pub fn node(id: NodeId) -> Key {
+        numbered(b'n', id)
+    }
+
+    /// A directory's times.
+    pub fn times(id: NodeId) -> Key {
+        numbered(b't', id)
+    }
+
+    /// A name in a directory.
+    pub fn entry(parent: NodeId, name: &Name) -> Key {
+        let mut key = numbered(b'd', parent);
+        key.push(b'/');
+        key.extend_from_slice(name.as_bytes());
+        key
+    }
+
+    /// The first key and the one past the last of a directory's names.
+    pub fn entries(parent: NodeId) -> (Key, Key) {
+        let mut from = numbered(b'd', parent);
+        let mut to = from.clone();
+        from.push(b'/');
+        to.push(b'0');
+        (from, to)
+    }
+
+    /// The name in the key of an entry.
+    pub fn entry_name(key: &[u8]) -> Option<Name> {
+        Name::parse(key.get(11..)?).ok()
+    }
+
+    /// One of a node's own versions.
+    pub fn value(id: NodeId, own: u64) -> Key {
+        let mut key = numbered(b'v', id);
+        key.push(b'/');
+        key.extend_from_slice(&own.to_be_bytes());
+        key
+    }
+
+    /// Where the history of the last node of that path is found once its entry is gone: the names, from the tree's root
+    /// downwards, each with a `/` before it.
+    pub fn history(root: NodeId, path: &[Name]) -> Key {
+        let mut key = numbered(b'h', root);
+        for name in path {
+            key.push(b'/');
+            key.extend_from_slice(name.as_bytes());
+        }
+        key
+    }
+}
+
+/// Puts contents together.
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn new() -> Writer {
+        let mut bytes = Vec::with_capacity(128);
+        bytes.push(FORMAT);
+        Writer(bytes)
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    fn short(&mut self, number: usize) {
+        self.0.extend_from_slice(&(number as u16).to_be_bytes());
+    }
+
+    fn word(&mut self, number: u32) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn long(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn time(&mut self, time: Timestamp) {
+        self.0.extend_from_slice(&time.0.to_be_bytes());
+    }
+
+    fn permissions(&mut self, permissions: &Permissions) {
+        let mut bytes = Vec::new();
+        permissions.encode(&mut bytes);
+        self.short(bytes.len());
+        self.0.extend_from_slice(&bytes);
+    }
+}
+
+/// Takes contents apart.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn new(content: &'a [u8]) -> Result<Reader<'a>, Malformed> {
+        let mut reader = Reader(content);
+        if reader.byte()? == FORMAT { Ok(reader) } else { Err(Malformed) }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        self.take(N)?.try_into().map_err(|_| Malformed)
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        self.array().map(|[byte]| byte)
+    }
+
+    fn short(&mut self) -> Result<usize, Malformed> {
+        self.array().map(|bytes| u16::from_be_bytes(bytes).into())
+    }
+
+    fn word(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn long(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn time(&mut self) -> Result<Timestamp, Malformed> {
+        self.array().map(|bytes| Timestamp(i64::from_be_bytes(bytes)))
+    }
+
+    fn node(&mut self) -> Result<NodeId, Malformed> {
+        self.long().map(NodeId)
+    }
+
+    fn permissions(&mut self) -> Result<Permissions, Malformed> {
+        let length = self.short()?;
+        Permissions::decode(self.take(length)?).map_err(|_| Malformed)
+    }
+
+    fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    fn end(self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
+    }
+}
+
+fn kind_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Directory => 0,
+        Kind::File => 1,
+    }
+}
+
+fn kind_of(code: u8) -> Result<Kind, Malformed> {
+    match code {
+        0 => Ok(Kind::Directory),
+        1 => Ok(Kind::File),
+        _ => Err(Malformed),
+    }
+}
+
+impl Node {
+    /// The content of the node's row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = Writer::new();
+        row.byte(kind_code(self.kind));
+        let (place, root) = match self.place {
+            Place::Root => (0, NodeId(0)),
+            Place::Environment => (1, NodeId(0)),
+            Place::In(Tree::Variables, root) => (2, root),
+            Place::In(Tree::Secrets, root) => (3, root),
+        };
+        row.byte(place);
+        row.long(root.0);
+        row.byte(self.removed.into());
+        row.long(self.parent.0);
+        let name = self.name.as_ref().map_or(&b""[..], Name::as_bytes);
+        row.byte(name.len() as u8);
+        row.0.extend_from_slice(name);
+        row.permissions(&self.permissions);
+        for time in [self.accessed, self.modified, self.changed, self.created] {
+            row.time(time);
+        }
+        row.byte(self.expires.is_some().into());
+        if let Some(expires) = self.expires {
+            row.time(expires);
+        }
+        row.short(self.notes.len());
+        for (name, value) in &self.notes {
+            row.byte(name.len() as u8);
+            row.0.extend_from_slice(name);
+            row.word(value.len() as u32);
+            row.0.extend_from_slice(value);
+        }
+        match self.kind {
+            Kind::Directory => row.word(self.directories),
+            Kind::File => {
+                row.byte(self.value.is_some().into());
+                if let Some(value) = &self.value {
+                    row.long(value.own);
+                    row.long(value.base);
+                    row.long(value.previous.map_or(0, |id| id.0));
+                    row.long(value.size);
+                }
+            }
+        }
+        row.0
+    }
+
+    /// The node of a row's content.
+    pub fn decode(content: &[u8]) -> Result<Node, Malformed> {
+        let mut row = Reader::new(content)?;
+        let kind = kind_of(row.byte()?)?;
+        let place = match (row.byte()?, row.node()?) {
+            (0, NodeId(0)) => Place::Root,
+            (1, NodeId(0)) => Place::Environment,
+            (2, root) => Place::In(Tree::Variables, root),
+            (3, root) => Place::In(Tree::Secrets, root),
+            _ => return Err(Malformed),
+        };
+        let removed = flag(row.byte()?)?;
+        let parent = row.node()?;
+        let length = row.byte()?;
+        let name = match row.take(length.into())? {
+            b"" => None,
+            name => Some(Name::parse(name).map_err(|_| Malformed)?),
+        };
+        let permissions = row.permissions()?;
+        let (accessed, modified, changed, created) = (row.time()?, row.time()?, row.time()?, row.time()?);
+        let expires = if flag(row.byte()?)? { Some(row.time()?) } else { None };
+        let mut notes = BTreeMap::new();
+        for _ in 0..row.short()? {
+            let length = row.byte()?;
+            let name = row.take(length.into())?.to_vec();
+            let length = row.word()?;
+            let value = row.take(length as usize)?.to_vec();
+            if notes.last_key_value().is_some_and(|(last, _)| *last >= name) {
+                return Err(Malformed);
+            }
+            notes.insert(name, value);
+        }
+        let mut directories = 0;
+        let mut value = None;
+        match kind {
+            Kind::Directory => directories = row.word()?,
+            Kind::File => {
+                if flag(row.byte()?)? {
+                    let (own, base) = (row.long()?, row.long()?);
+                    let previous = Some(row.node()?).filter(|id| id.0 != 0);
+                    value = Some(Current { own, base, previous, size: row.long()? });
+                }
+            }
+        }
+        row.end()?;
+        Ok(Node {
+            kind,
+            place,
+            parent,
+            name,
+            removed,
+            permissions,
+            accessed,
+            modified,
+            changed,
+            created,
+            expires,
+            notes,
+            directories,
+            value,
+        })
+    }
+}
+
+fn flag(byte: u8) -> Result<bool, Malformed> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed),
+    }
+}
+
+impl Times {
+    /// The content of the row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = Writer::new();
+        row.time(self.modified);
+        row.time(self.changed);
+        row.0
+    }
+
+    /// The times of a row's content.
+    pub fn decode(content: &[u8]) -> Result<Times, Malformed> {
+        let mut row = Reader::new(content)?;
+        let times = Times { modified: row.time()?, changed: row.time()? };
+        row.end().map(|()| times)
+    }
+}
+
+impl Value {
+    /// The content of the row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = Writer::new();
+        row.0.reserve(64 + self.content.len());
+        row.byte(self.sealed.into());
+        row.word(self.by.0);
+        row.word(self.by_group.0);
+        row.time(self.at);
+        row.long(self.size);
+        row.permissions(&self.permissions);
+        row.0.extend_from_slice(&self.content);
+        row.0
+    }
+
+    /// The version of a row's content.
+    pub fn decode(content: &[u8]) -> Result<Value, Malformed> {
+        let mut row = Reader::new(content)?;
+        let sealed = flag(row.byte()?)?;
+        let (by, by_group) = (Uid(row.word()?), Gid(row.word()?));
+        let (at, size) = (row.time()?, row.long()?);
+        let permissions = row.permissions()?;
+        Ok(Value { sealed, by, by_group, at, size, permissions, content: row.rest().to_vec() })
+    }
+}
+
+impl Entry {
+    /// The content of the row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = Writer::new();
+        row.byte(kind_code(self.kind));
+        row.long(self.node.0);
+        row.0
+    }
+
+    /// The entry of a row's content.
+    pub fn decode(content: &[u8]) -> Result<Entry, Malformed> {
+        let mut row = Reader::new(content)?;
+        let entry = Entry { kind: kind_of(row.byte()?)?, node: row.node()? };
+        row.end().map(|()| entry)
+    }
+}
+
+impl Format {
+    /// The content of the row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = Writer::new();
+        row.0.extend_from_slice(&self.store.0);
+        row.time(self.created);
+        row.0
+    }
+
+    /// The format of a row's content, which may have a tag behind it: it is read before there is a key to check one.
+    pub fn decode_tagged(content: &[u8]) -> Result<Format, Malformed> {
+        let mut row = Reader::new(content)?;
+        Ok(Format { store: StoreId(row.array()?), created: row.time()? })
+    }
+}
+
+impl Settings {
+    /// The content of the row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = Writer::new();
+        row.word(self.versions);
+        row.0
+    }
+
+    /// The settings of a row's content.
+    pub fn decode(content: &[u8]) -> Result<Settings, Malformed> {
+        let mut row = Reader::new(content)?;
+        let settings = Settings { versions: row.word()? };
+        row.end()?;
+        if settings.versions == 0 { Err(Malformed) } else { Ok(settings) }
+    }
+}
+
+/// The content of a history row: the node.
+pub fn encode_history(node: NodeId) -> Vec<u8> {
+    let mut row = Writer::new();
+    row.long(node.0);
+    row.0
+}
+
+/// The node of a history row's content.
+pub fn decode_history(content: &[u8]) -> Result<NodeId, Malformed> {
+    let mut row = Reader::new(content)?;
+    let node = row.node()?;
+    row.end().map(|()| node)
+}
+
+/// The content of a row that holds bytes of somebody else's format: a key slot, the list of recipients.
+pub fn encode_bytes(bytes: &[u8]) -> Vec<u8> {
+    let mut row = Writer::new();
+    row.0.extend_from_slice(bytes);
+    row.0
+}
+
+/// Those bytes.
+pub fn decode_bytes(content: &[u8]) -> Result<&[u8], Malformed> {
+    Reader::new(content).map(Reader::rest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! One consistent look at the rows, each checked before it is believed.
+
+use std::ops::Range;
+
+use super::row::{self, Current, Entry, Malformed, Node, Place, Times, Value, key};
+use super::{Error, Namespace};
+use crate::access::Kind;
+use crate::audit::Address;
+use crate::id::{NodeId, Revision, Version};
+use crate::key::{Environment, Name};
+use crate::store::{Page, Snapshot};
+
+/// No chain of parents is longer: a key has at most 4,095 bytes, so at most 2,048 names, and three directories stand
+/// above it. A longer one would be a cycle.
+const DEEPEST: usize = 4096;
+
+/// A row's content, and the commit that wrote it.
+#[derive(Clone, Debug)]
+pub(super) struct Stored<T> {
+    pub(super) revision: Revision,
+    pub(super) content: T,
+}
+
+/// The rows as of one commit.
+pub(super) struct View<'a> {
+    namespace: &'a Namespace,
+    snapshot: Box<dyn Snapshot>,
+}
+
+impl Namespace {
+    pub(super) fn view(&self) -> Result<View<'_>, Error> {
+        Ok(View { namespace: self, snapshot: self.store.snapshot()? })
+    }
+}
+
+impl<'a> View<'a> {
+    /// A row's content without its tag.
+    pub(super) fn read<T>(
+        &self,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Option<Stored<T>>, Error> {
+        match self.snapshot.get(key)? {
+            None => Ok(None),
+            Some(mut row) => {
+                self.namespace.seal.verify(key, &mut row.value).map_err(|error| self.damaged(key, error))?;
+                let content = decode(&row.value).map_err(|Malformed| self.damaged(key, "its content is malformed"))?;
+                Ok(Some(Stored { revision: row.revision, content }))
+            }
+        }
+    }
+
+    fn damaged(&self, key: &[u8], why: impl std::fmt::Display) -> Error {
+        self.namespace.tampered(format!("row {}: {why}", key.escape_ascii()), None, None)
+    }
+
+    /// A node, also one whose entry was removed; `None` once its history is gone too.
+    pub(super) fn find(&self, id: NodeId) -> Result<Option<Stored<Node>>, Error> {
+        self.read(&key::node(id), Node::decode)
+    }
+
+    /// A node that is known to have existed.
+    pub(super) fn node(&self, id: NodeId) -> Result<Stored<Node>, Error> {
+        self.find(id)?.ok_or(Error::Gone)
+    }
+
+    /// A directory that still has an entry.
+    pub(super) fn directory(&self, id: NodeId) -> Result<Stored<Node>, Error> {
+        let node = self.node(id)?;
+        match node.content.kind {
+            _ if node.content.removed => Err(Error::NotFound),
+            Kind::Directory => Ok(node),
+            Kind::File => Err(Error::NotADirectory),
+        }
+    }
+
+    pub(super) fn entry(&self, parent: NodeId, name: &Name) -> Result<Option<Stored<Entry>>, Error> {
+        self.read(&key::entry(parent, name), Entry::decode)
+    }
+
+    /// The node that an entry names, which must be there.
+    pub(super) fn entry_node(&self, entry: &Stored<Entry>) -> Result<Stored<Node>, Error> {
+        let id = entry.content.node;
+        self.find(id)?.ok_or_else(|| self.damaged(&key::node(id), "a directory names it, and it is missing"))
+    }
+
+    pub(super) fn times(&self, directory: NodeId, node: &Node) -> Result<Times, Error> {
+        let times = self.read(&key::times(directory), Times::decode)?;
+        Ok(times.map_or(Times { modified: node.modified, changed: node.changed }, |times| times.content))
+    }
+
+    pub(super) fn value(&self, id: NodeId, own: u64) -> Result<Option<Stored<Value>>, Error> {
+        self.read(&key::value(id, own), Value::decode)
+    }
+
+    /// The present value of a file, which must be there.
+    pub(super) fn current_value(&self, id: NodeId, current: &Current) -> Result<Stored<Value>, Error> {
+        let missing = || self.damaged(&key::value(id, current.own), "it is the present value, and it is missing");
+        let value = self.value(id, current.own)?.ok_or_else(missing)?;
+        // A node row put back to an earlier state would name an earlier version: the later one gives it away.
+        if self.snapshot.get(&key::value(id, current.own + 1))?.is_some() {
+            return Err(self.damaged(&key::node(id), "there is a later version than it names"));
+        }
+        Ok(value)
+    }
+
+    pub(super) fn history(&self, root: NodeId, path: &[Name]) -> Result<Option<Stored<NodeId>>, Error> {
+        self.read(&key::history(root, path), row::decode_history)
+    }
+
+    pub(super) fn topology(&self) -> Result<Option<Revision>, Error> {
+        Ok(self.read(key::TOPOLOGY, |_| Ok(()))?.map(|row| row.revision))
+    }
+
+    /// Whether a directory has no entry.
+    pub(super) fn is_empty(&self, directory: NodeId) -> Result<bool, Error> {
+        let (from, to) = key::entries(directory);
+        Ok(self.snapshot.scan(from.as_slice()..to.as_slice(), Page { rows: 1, bytes: usize::MAX })?.is_empty())
+    }
+
+    /// Every entry of a directory, in the order of names.
+    pub(super) fn entries(&self, directory: NodeId) -> Result<Vec<(Name, Entry)>, Error> {
+        let (from, to) = key::entries(directory);
+        let mut found = Vec::new();
+        self.scan(from.as_slice()..to.as_slice(), |key, content| {
+            let name = key::entry_name(key).ok_or_else(|| self.damaged(key, "its name is malformed"))?;
+            let entry = Entry::decode(content).map_err(|Malformed| self.damaged(key, "its content is malformed"))?;
+            found.push((name, entry));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Shows every row of a range, without its tag.
+    pub(super) fn scan(
+        &self,
+        range: Range<&[u8]>,
+        mut show: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut from = range.start.to_vec();
+        loop {
+            let rows = self.snapshot.scan(from.as_slice()..range.end, Page { rows: 4096, bytes: 1 << 20 })?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = last.clone();
+            from.push(0);
+            for (key, mut row) in rows {
+                self.namespace.seal.verify(&key, &mut row.value).map_err(|error| self.damaged(&key, error))?;
+                show(&key, &row.value)?;
+            }
+        }
+    }
+
+    /// The directory above, whose row must be there.
+    fn parent(&self, node: &Node) -> Result<Stored<Node>, Error> {
+        let missing = || self.damaged(&key::node(node.parent), "an entry names it as its directory, and it is missing");
+        self.find(node.parent)?.ok_or_else(missing)
+    }
+
+    /// A node's names from its tree's root downwards: none for the root itself.
+    pub(super) fn path(&self, id: NodeId, node: &Node) -> Result<Vec<Name>, Error> {
+        Ok(self.climb(id, node)?.1)
+    }
+
+    /// A node as people name it. What was removed has the name that it had last.
+    pub(super) fn address(&self, id: NodeId, node: &Node) -> Result<Address, Error> {
+        let (environment, names) = self.climb(id, node)?;
+        let tree = match node.place {
+            Place::In(tree, _) => Some(tree),
+            Place::Root | Place::Environment => None,
+        };
+        let key = names.iter().map(Name::as_str).collect::<Vec<_>>().join("/");
+        Ok(Address { environment, tree, key })
+    }
+
+    fn climb(&self, id: NodeId, node: &Node) -> Result<(Option<Environment>, Vec<Name>), Error> {
+        let mut names = Vec::new();
+        let mut id = id;
+        let mut node = node.clone();
+        for _ in 0..DEEPEST {
+            match node.place {
+                Place::Root => return Ok((None, names)),
+                Place::Environment => {
+                    let environment = node.name.and_then(|name| Environment::new(name).ok());
+                    names.reverse();
+                    return Ok((environment, names));
+                }
+                Place::In(_, root) if root == id => {}
+                Place::In(..) => names.extend(node.name.clone()),
+            }
+            let above = self.parent(&node)?.content;
+            id = node.parent;
+            node = above;
+        }
+        Err(self.damaged(&key::node(id), "its directories form a circle"))
+    }
+
+    /// Whether `ancestor` is `id` or one of the directories above it.
+    pub(super) fn is_within(&self, id: NodeId, ancestor: NodeId) -> Result<bool, Error> {
+        let mut id = id;
+        for _ in 0..DEEPEST {
+            if id == ancestor {
+                return Ok(true);
+            }
+            let node = self.node(id)?.content;
+            if node.place == Place::Root {
+                return Ok(false);
+            }
+            id = node.parent;
+        }
+        Err(self.damaged(&key::node(id), "its directories form a circle"))
+    }
+
+    /// Which of a node's versions has this number, as a node and its own number, along the chain of nodes whose
+    /// history it continues.
+    pub(super) fn locate(&self, id: NodeId, node: &Node, version: Version) -> Result<Option<(NodeId, u64)>, Error> {
+        let mut id = id;
+        let Some(mut current) = node.value else { return Ok(None) };
+        if version > current.version() {
+            return Ok(None);
+        }
+        loop {
+            if version.0 > current.base {
+                return Ok(Some((id, version.0 - current.base)));
+            }
+            let Some(previous) = current.previous else { return Ok(None) };
+            let Some(older) = self.find(previous)?.and_then(|node| node.content.value) else { return Ok(None) };
+            // Numbers only fall along the chain; what does not was not written by us.
+            if older.version().0 > current.base {
+                return Err(self.damaged(&key::node(previous), "its versions do not end where its successor's begin"));
+            }
+            id = previous;
+            current = older;
+        }
+    }
+}
