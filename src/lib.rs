@@ -6,8 +6,10 @@
 pub mod access;
 pub mod audit;
 pub mod clock;
+pub mod fs;
 pub mod id;
 pub mod key;
+pub mod mountinfo;
 pub mod seal;
 pub mod store;
 pub mod tree;

@@ -14,6 +14,7 @@
 
 mod attributes;
 mod change;
+mod count;
 mod create;
 mod error;
 mod history;
@@ -32,6 +33,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 pub use self::attributes::{Change as AttributeChange, Facts, Note, SetTime};
+pub use self::count::Count;
 pub use self::error::Error;
 pub use self::history::{Past, PastVersion};
 pub use self::lookup::{Attributes, Listed};

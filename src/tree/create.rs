@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::draw_id;
-use super::open::{OpenFile, OpenMode};
+use super::open::{OpenFile, OpenMode, Remembered};
 use super::row::{self, Current, Entry, Node, Place, key};
 use super::view::{Stored, View};
 use super::{Actor, Attributes, DIRECTORY_MODE, Draft, Error, Namespace, TREE_ROOT_MODE, caller};
@@ -15,6 +15,14 @@ use crate::id::{NodeId, Uid};
 use crate::key::{Environment, KeyPath, Name, NameError, Tree};
 
 impl Namespace {
+    /// Makes an environment for whom the root belongs to, as `--create` does; it has the mode of the default ones.
+    pub fn make_environment(&self, environment: &Environment) -> Result<NodeId, Error> {
+        let owner = self.permissions(NodeId::ROOT)?;
+        let actor = Remembered::nobody_waiting(owner.owner, owner.group);
+        let none = Mode::from_bits(0);
+        Ok(self.make_directory(&actor, NodeId::ROOT, environment.name(), DIRECTORY_MODE, none)?.node)
+    }
+
     /// Makes a directory; right below the root, an environment with its two trees.
     pub fn make_directory(
         &self,
@@ -93,9 +101,6 @@ impl Namespace {
             return Err(Error::Exists);
         }
         let (id, node) = self.draft_file(actor, parent, name, mode, umask)?;
-        if node.place.is_secret() {
-            self.audit.ready()?;
-        }
         self.commit_creation(actor, id, &node, &[])?;
         self.plain_attributes(id)
     }
@@ -126,6 +131,13 @@ impl Namespace {
             let existing = self.lookup(parent, name)?;
             return self.open_existing(actor, &existing, mode, exclusive);
         };
+        // Another new entry of that name may have gone to the store since it was looked for there. From here on none does,
+        // since the name is this one's.
+        if self.view()?.entry(parent, name)?.is_some() {
+            self.overlay.forget(id, &pending.state().node);
+            let existing = self.lookup(parent, name)?;
+            return self.open_existing(actor, &existing, mode, exclusive);
+        }
         let file = self.open_created(actor, pending, secret, mode);
         Ok((self.plain_attributes(id)?, file))
     }
@@ -205,6 +217,7 @@ impl Namespace {
             draft.touch(node.parent, now);
             let address = self.address_below(view, node.parent, &above.content, name, &made)?;
             draft.record(Event::Put, address, Some(current.version()));
+            self.prune(view, draft, id, &made, current.version())?;
             Ok(current)
         })
     }
@@ -221,9 +234,9 @@ impl Namespace {
         let (Some(name), above) = (&node.name, view.node(node.parent)?.content) else { return Ok(()) };
         let mut path = view.path(node.parent, &above)?;
         path.push(name.clone());
-        let Some(Stored { revision, content: previous }) = view.history(root, &path)? else { return Ok(()) };
-        let history = key::history(root, &path);
-        draft.at(history.clone(), revision);
+        let (found, history) = (view.history(root, &path)?, key::history(root, &path));
+        draft.unchanged(history.clone(), found.as_ref().map(|found| found.revision));
+        let Some(Stored { content: previous, .. }) = found else { return Ok(()) };
         draft.delete(history);
         if let Some(last) = view.find(previous)?.and_then(|node| node.content.value) {
             current.base = last.version().0;

@@ -69,6 +69,8 @@ pub(super) struct State {
     pub(super) failed: bool,
     /// The commit is to fail unless this is the version that it replaces.
     pub(super) if_version: Option<Version>,
+    /// A write went past the limit: what stands here is only the beginning of what was to be the value.
+    pub(super) overflowed: bool,
     lease: Option<Lease>,
 }
 
@@ -121,9 +123,7 @@ impl OpenFile {
 
     /// How long the value is as this file sees it, in bytes.
     pub fn size(&self) -> u64 {
-        let state = self.state();
-        let base = if state.loaded { state.content.len() as u64 } else { state.length };
-        base + state.appended.len() as u64
+        self.state().size()
     }
 
     /// Whether a listing's answer for `version` is what this file's owner would see too.
@@ -147,6 +147,13 @@ impl std::fmt::Debug for OpenFile {
 pub(super) struct Remembered {
     process: Process,
     thread: u32,
+}
+
+impl Remembered {
+    /// The daemon itself, in somebody's name.
+    pub(super) fn nobody_waiting(uid: Uid, gid: Gid) -> Remembered {
+        Remembered { process: Process { pid: std::process::id(), uid, gid, executable: None }, thread: 0 }
+    }
 }
 
 impl Actor for Remembered {
@@ -190,8 +197,9 @@ impl Namespace {
         if node.kind == Kind::Directory {
             return Err(Error::IsADirectory);
         }
-        // What was looked up before it was replaced is still read, whole; to be written it must be looked up again.
-        if node.removed && mode.write {
+        // What was looked up just before it was replaced is still read, whole, so that no reader fails in a storm of
+        // renames. To be written it must be looked up again, and what was removed is gone.
+        if node.removed && (mode.write || mode.truncate || !replaced(&view, id, &node)?) {
             return Err(Error::Gone);
         }
         let current = node.value.ok_or(Error::Gone)?;
@@ -212,7 +220,7 @@ impl Namespace {
             state.loaded = true;
             state.progress = Progress::Emptied;
         } else if mode.read || !mode.append {
-            let value = view.current_value(id, &current)?.content;
+            let (_, value) = view.current_value(id, &node)?;
             state.content = self.opened(&view, id, &node, current.own, value, grant)?;
             state.loaded = true;
         }
@@ -227,6 +235,9 @@ impl Namespace {
         mode: OpenMode,
     ) -> Result<Arc<OpenFile>, Error> {
         let id = pending.id;
+        if mode.read && node.expires.is_some_and(|expires| expires <= self.clock.now()) {
+            return Err(Error::Expired);
+        }
         let mut state = State::empty(mode, None);
         state.loaded = true;
         if mode.truncate {
@@ -433,6 +444,12 @@ impl Namespace {
     }
 }
 
+/// Whether the name of a node names another one now.
+fn replaced(view: &View<'_>, id: NodeId, node: &Node) -> Result<bool, Error> {
+    let Some(name) = &node.name else { return Ok(false) };
+    Ok(view.entry(node.parent, name)?.is_some_and(|entry| entry.content.node != id))
+}
+
 fn matched_group(rule: Rule) -> Gid {
     match rule {
         Rule::OwningGroup(group) | Rule::NamedGroup(group) | Rule::OwnerWithOwningGroup { group, .. } => group,
@@ -440,6 +457,17 @@ fn matched_group(rule: Rule) -> Gid {
 }
 
 impl State {
+    /// How long the value is, with what was appended.
+    pub(super) fn size(&self) -> u64 {
+        let base = if self.loaded { self.content.len() as u64 } else { self.length };
+        base + self.appended.len() as u64
+    }
+
+    /// Whoever read what stood here before asks anew for what stands here now.
+    pub(super) fn forget_decision(&mut self) {
+        self.lease = None;
+    }
+
     fn empty(mode: OpenMode, version: Option<Version>) -> State {
         State {
             content: SecretBytes::new(),
@@ -451,6 +479,7 @@ impl State {
             progress: Progress::Nothing,
             failed: false,
             if_version: None,
+            overflowed: false,
             lease: None,
         }
     }

@@ -1,0 +1,366 @@
+//! `keyfs mount`.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, SystemTime};
+
+use keyfs::audit::{Audit, FileSink};
+use keyfs::clock::{Clock, SystemClock};
+use keyfs::fs::Info;
+use keyfs::fs::mount::{self, Mounted};
+use keyfs::id::{Gid, NodeId, Uid};
+use keyfs::key::{Environment, Name};
+use keyfs::seal::Fingerprint;
+use keyfs::seal::identity::Identities;
+use keyfs::seal::memory::{self, Locking};
+use keyfs::store::redb::{LedgerState, RedbStore};
+use keyfs::tree::{self, Limits, Namespace, NewStore, Parts};
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::exit::Failure;
+use crate::paths;
+
+/// The longest value that may be asked for: a record must fit a batch of the store with room to spare.
+const LARGEST_LIMIT: u64 = 16 << 20;
+
+/// What a daemon in the background writes when its mount answers.
+const READY: u8 = 0;
+
+/// Mounts a store: each environment as a tree of `variables/` and one of `secrets/`.
+///
+/// It runs in the foreground and unmounts on SIGINT and SIGTERM; SIGHUP opens the audit log anew. RUST_LOG sets what is
+/// logged, as in RUST_LOG=keyfs=debug.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Make the store, the identity, the environment and the mount point where they are missing; what exists is not touched
+    #[arg(long)]
+    create: bool,
+    /// Show this environment alone, as DIR/variables and DIR/secrets
+    #[arg(long, value_name = "ENV")]
+    env: Option<Environment>,
+    /// The store [default: /var/lib/keyfs/store.redb for root, else keyfs/store.redb in XDG_DATA_HOME]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// The age identity that unlocks it [default: /etc/keyfs/identity for root, else keyfs/identity in XDG_CONFIG_HOME]
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// The fingerprint that the store's key must have, where none is on record beside the identity
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<Fingerprint>,
+    /// The audit log, JSON lines [default: beside the store, with the ending .audit.jsonl]
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+    /// Return when the mount answers, and serve it in the background
+    #[arg(long)]
+    background: bool,
+    /// Where a daemon in the background logs [default: beside the store, with the ending .log]
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Let other users in, as a mount by root does by itself
+    #[arg(long)]
+    allow_other: bool,
+    /// The longest value, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().value,
+          value_parser = clap::value_parser!(u64).range(1..=LARGEST_LIMIT))]
+    value_limit: u64,
+    /// Where
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Serve in the background: say so on stdout, and let go of it
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+/// The files of a mount.
+struct Files {
+    store: PathBuf,
+    identity: PathBuf,
+    audit: PathBuf,
+    log: PathBuf,
+}
+
+impl Arguments {
+    fn files(&self) -> Result<Files, Failure> {
+        let absolute = |path: PathBuf| std::path::absolute(path).map_err(Failure::system);
+        let store = absolute(self.store.clone().map_or_else(paths::store, Ok)?)?;
+        let identity = absolute(self.identity.clone().map_or_else(paths::identity, Ok)?)?;
+        let audit = absolute(self.audit.clone().unwrap_or_else(|| paths::beside(&store, "audit.jsonl")))?;
+        let log = absolute(self.log.clone().unwrap_or_else(|| paths::beside(&store, "log")))?;
+        Ok(Files { store, identity, audit, log })
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.background {
+        return detach(arguments);
+    }
+    if arguments.detached {
+        // The terminal's signals are not for a daemon; failing means that it leads a session already.
+        let _ = nix::unistd::setsid();
+    }
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    serve(arguments)
+}
+
+/// Starts the same command detached, and waits until it answers or gives up.
+fn detach(arguments: &Arguments) -> Result<(), Failure> {
+    let program = std::env::current_exe().map_err(Failure::system)?;
+    let given = std::env::args_os().skip(1).filter(|argument| argument != "--background");
+    let mut command = Command::new(program);
+    command.args(given).arg("--detached").stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let mut child = command.spawn().map_err(Failure::system)?;
+    let mut told = Vec::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        stdout.read_to_end(&mut told).map_err(Failure::system)?;
+    }
+    let ready = told.last() == Some(&READY);
+    told.retain(|&byte| byte != READY);
+    // Whoever closed our output has what it wanted.
+    let _ = io::stdout().write_all(&told);
+    if ready {
+        return Ok(());
+    }
+    let status = child.wait().map_err(Failure::system)?;
+    // The daemon has said why on stderr, which is ours.
+    match status.code() {
+        Some(code) => std::process::exit(code),
+        None => Err(Failure::system(format!("the daemon for {} was killed", arguments.directory.display()))),
+    }
+}
+
+fn serve(arguments: &Arguments) -> Result<(), Failure> {
+    let files = arguments.files()?;
+    // Before a key is read: no core, no debugger of the same user, nothing swapped out.
+    memory::forbid_dumps().map_err(|error| Failure::system(format!("core dumps can't be forbidden: {error}")))?;
+    let locking = memory::lock_process();
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    // Every thread inherits the mask, so that the one that waits for signals gets them.
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    signals.thread_block().map_err(Failure::system)?;
+
+    let directory = mount_point(arguments)?;
+    let (parts, store_id) = open(arguments, &files)?;
+    let sink = FileSink::open(&files.audit)
+        .map_err(|error| Failure::system(format!("{}: the audit log can't be opened: {error}", files.audit.display())))?;
+    let audit = Arc::new(Audit::new(store_id, Box::new(sink)));
+    let limits = Limits { value: arguments.value_limit, ..Limits::default() };
+    let namespace = Arc::new(Namespace::new(parts, Arc::clone(&audit), Arc::new(SystemClock), limits));
+    let root = root(arguments, &namespace)?;
+    let (uid, gid) = (Uid(nix::unistd::geteuid().as_raw()), Gid(nix::unistd::getegid().as_raw()));
+    let info = Info {
+        store_id,
+        store_path: files.store.clone(),
+        audit_path: files.audit.clone(),
+        mount_point: directory.clone(),
+        environment: arguments.env.clone(),
+        started: SystemTime::now(),
+        memory_locked: match locking {
+            Locking::Process => "process",
+            Locking::Secrets => "secrets",
+        },
+        owner: uid,
+        group: gid,
+    };
+    let mounted = mount::mount(Arc::clone(&namespace), root, info, arguments.allow_other || uid == Uid::ROOT)?;
+    // The mount is served by now: this look at it is its first request.
+    std::fs::metadata(&directory).map_err(|error| Failure::system(format!("{}: {error}", directory.display())))?;
+    println!("keyfs: mounted {} (store {}, identity {})", directory.display(), files.store.display(), files.identity.display());
+    if arguments.detached {
+        let_go(&files.log)?;
+    }
+    wait(mounted, signals, &audit)
+}
+
+/// Serves until the mount is gone or a signal asks for the end.
+fn wait(mounted: Mounted, signals: SigSet, audit: &Audit) -> Result<(), Failure> {
+    let (sender, receiver) = channel();
+    std::thread::Builder::new()
+        .name("keyfs-signals".into())
+        .spawn(move || while signals.wait().is_ok_and(|signal| sender.send(signal).is_ok()) {})
+        .map_err(Failure::system)?;
+    loop {
+        if mounted.is_finished() {
+            return Ok(mounted.join()?);
+        }
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok(Signal::SIGHUP) => audit.reopen()?,
+            Ok(signal) => {
+                log::info!("{signal}: unmounting");
+                return Ok(mounted.stop()?);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Failure::system("signals can't be waited for")),
+        }
+    }
+}
+
+/// Tells who started us that the mount answers, and leaves its terminal and its pipes alone.
+fn let_go(log: &Path) -> Result<(), Failure> {
+    use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+    io::stdout().write_all(&[READY]).and_then(|()| io::stdout().flush()).map_err(Failure::system)?;
+    let nothing = File::options().read(true).write(true).open("/dev/null").map_err(Failure::system)?;
+    let log = File::options().append(true).create(true).open(log).map_err(|error| {
+        Failure::system(format!("{}: the log can't be opened: {error}", log.display()))
+    })?;
+    dup2_stdin(&nothing).and_then(|()| dup2_stdout(&log)).and_then(|()| dup2_stderr(&log)).map_err(Failure::system)?;
+    std::env::set_current_dir("/").map_err(Failure::system)
+}
+
+fn mount_point(arguments: &Arguments) -> Result<PathBuf, Failure> {
+    let directory = &arguments.directory;
+    if arguments.create && directory.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        make_directory(directory, 0o755)?;
+        println!("keyfs: made the mount point {}", directory.display());
+    }
+    let (place, cleared) = mount::prepare(directory)?;
+    if cleared {
+        println!("keyfs: cleared the mount of a daemon that is gone from {}", place.display());
+    }
+    Ok(place)
+}
+
+/// The node that the mount shows as its root.
+fn root(arguments: &Arguments, namespace: &Namespace) -> Result<NodeId, Failure> {
+    let Some(environment) = &arguments.env else { return Ok(NodeId::ROOT) };
+    match namespace.environment(environment.name()) {
+        Ok(id) => return Ok(id),
+        Err(tree::Error::NotFound) => {}
+        Err(error) => return Err(Failure::new(7, error)),
+    }
+    if !arguments.create {
+        let names = namespace.environments().unwrap_or_default();
+        let names = names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+        return Err(Failure::new(3, format!("there is no environment {environment}, only {names}; --create makes it")));
+    }
+    let made = namespace.make_environment(environment).map_err(Failure::system)?;
+    println!("keyfs: made the environment {environment}");
+    Ok(made)
+}
+
+/// Opens the store, or makes it, and unlocks it.
+fn open(arguments: &Arguments, files: &Files) -> Result<(Parts, keyfs::id::StoreId), Failure> {
+    let missing = |path: &Path| path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let new_store = arguments.create && missing(&files.store);
+    // A new identity would not unlock an old store.
+    let identities = if new_store && missing(&files.identity) {
+        make_parent(&files.identity)?;
+        let identities = Identities::create(&files.identity)?;
+        println!("keyfs: made the identity {}; keep a copy of it where the store's backups are not", files.identity.display());
+        identities
+    } else {
+        Identities::read(&files.identity)?
+    };
+    if new_store {
+        make_parent(&files.store)?;
+        return create(arguments, files, &identities);
+    }
+    let store = Arc::new(RedbStore::open(&files.store)?);
+    let named = |failure: tree::SetupError| {
+        let failure = Failure::from(failure);
+        failure.about(&files.store)
+    };
+    let format = tree::format(&*store).map_err(named)?;
+    let expected = match (arguments.fingerprint, identities.known(format.store)?) {
+        (Some(given), _) => given,
+        (None, Some(known)) => known,
+        (None, None) => {
+            return Err(Failure::new(
+                4,
+                format!(
+                    "{}: no fingerprint is on record for this store in {}; give the one that was noted at its creation with --fingerprint",
+                    files.store.display(),
+                    identities.known_stores().display()
+                ),
+            ));
+        }
+    };
+    let parts = tree::unlock(Arc::clone(&store) as Arc<_>, &identities, &expected).map_err(named)?;
+    let ledger = Arc::clone(&parts.seal) as Arc<_>;
+    match store.attach_ledger(ledger) {
+        Ok(LedgerState::Attached) => Ok((parts, format.store)),
+        Ok(LedgerState::Absent | LedgerState::Tampered) => Err(tampered(files, format.store)),
+        Err(error) => Err(Failure::new(7, error).about(&files.store)),
+    }
+}
+
+/// A store whose rows were changed by somebody without its key is on record before it is refused.
+fn tampered(files: &Files, store: keyfs::id::StoreId) -> Failure {
+    use keyfs::audit::{Event, Record};
+    let what = "its rows are not those that the daemon left: rows were changed, taken away or put back";
+    if let Ok(sink) = FileSink::open(&files.audit) {
+        Audit::new(store, Box::new(sink)).note(&Record {
+            time: SystemClock.now(),
+            event: Event::Tampered { what: what.into() },
+            address: None,
+            version: None,
+            process: None,
+        });
+    }
+    Failure::new(7, format!("the store is damaged: {what}; restore it from a backup")).about(&files.store)
+}
+
+/// Makes a store under another name first, so that a creation that is cut short leaves none.
+fn create(
+    arguments: &Arguments,
+    files: &Files,
+    identities: &Identities,
+) -> Result<(Parts, keyfs::id::StoreId), Failure> {
+    let partial = paths::beside(&files.store, &format!("new-{}", std::process::id()));
+    let made = make_store(&partial, identities).and_then(|(store, new)| {
+        let fingerprint = new.key.fingerprint(new.id);
+        identities.remember(new.id, &fingerprint)?;
+        let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
+        nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, &partial, nix::fcntl::AT_FDCWD, &files.store, flags)
+            .map_err(|error| Failure::system(format!("{}: {error}", files.store.display())))?;
+        let directory = files.store.parent().unwrap_or(Path::new("/"));
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(Failure::system)?;
+        println!(
+            "keyfs: made the store {} with the environments {} (key fingerprint {fingerprint})",
+            files.store.display(),
+            Environment::DEFAULT.join(", ")
+        );
+        Ok((store, new, fingerprint))
+    });
+    match made {
+        Ok((store, new, fingerprint)) => {
+            let expected = arguments.fingerprint.unwrap_or(fingerprint);
+            let parts = tree::unlock(store, identities, &expected)?;
+            Ok((parts, new.id))
+        }
+        Err(failure) => {
+            // It was never under its name; what can't be removed is said by its own.
+            let _ = std::fs::remove_file(&partial);
+            Err(failure)
+        }
+    }
+}
+
+fn make_store(path: &Path, identities: &Identities) -> Result<(Arc<RedbStore>, NewStore), Failure> {
+    let store = Arc::new(RedbStore::create(path)?);
+    let new = NewStore::draw(identities)?;
+    store.start_ledger(Arc::clone(&new.seal) as Arc<_>).map_err(Failure::system)?;
+    let owner = (Uid(nix::unistd::geteuid().as_raw()), Gid(nix::unistd::getegid().as_raw()));
+    tree::create_store(&*store, &new, identities, owner, SystemClock.now())?;
+    Ok((store, new))
+}
+
+fn make_parent(path: &Path) -> Result<(), Failure> {
+    match path.parent() {
+        Some(parent) if !parent.exists() => make_directory(parent, 0o700),
+        _ => Ok(()),
+    }
+}
+
+fn make_directory(path: &Path, mode: u32) -> Result<(), Failure> {
+    // The process's umask would take from the mode what others need of a mount point.
+    let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    nix::sys::stat::umask(before);
+    made.map_err(|error| Failure::system(format!("{}: can't be made: {error}", path.display())))
+}

@@ -1,0 +1,301 @@
+//! The control files under `.keyfs/`: status, metrics and history. They can be reached by name and are not listed.
+//!
+//! Invariants:
+//! - Nothing here is remembered by the kernel: each look is a request, and each request asks what the caller may see.
+//! - A number of a place in the history comes from its path, so that it is the same each time.
+//!
+//! It deliberately decides nothing about the history itself: `tree` says who sees what.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use fuser::{FileAttr, FileType};
+use serde_json::{Map, Value, json};
+
+use super::dir::Line;
+use super::handle::Handle;
+use super::inode::{Inode, NOTHING};
+use super::{Adapter, Info};
+use crate::id::{NodeId, Version};
+use crate::key::{Name, Tree};
+use crate::tree::{Actor, Error, Past, PastVersion};
+
+/// The directory's name.
+pub(super) const NAME: &str = ".keyfs";
+/// Its number.
+pub(super) const TOP: u64 = 0;
+const STATUS: u64 = 1;
+const METRICS: u64 = 2;
+const HISTORY: u64 = 3;
+/// Set in the numbers of places in the history.
+const PLACE_BIT: u64 = 1 << 62;
+
+/// A place in the history.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Place {
+    /// An environment.
+    Environment(NodeId),
+    /// A directory or a key, below a tree's root; the root itself has no names.
+    Path(NodeId, Vec<Name>),
+    /// A version of a key.
+    Version(NodeId, Vec<Name>, Version),
+}
+
+impl Place {
+    fn number(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        let (root, names, version) = match self {
+            Place::Environment(id) => (id, &[][..], u64::MAX),
+            Place::Path(root, names) => (root, names.as_slice(), 0),
+            Place::Version(root, names, version) => (root, names.as_slice(), version.0),
+        };
+        hasher.update(&root.0.to_be_bytes()).update(&version.to_be_bytes());
+        for name in names {
+            hasher.update(name.as_bytes()).update(b"/");
+        }
+        let mut number = [0; 8];
+        for (place, byte) in number.iter_mut().zip(hasher.finalize().as_bytes()) {
+            *place = *byte;
+        }
+        u64::from_be_bytes(number) & (PLACE_BIT - 1) | PLACE_BIT
+    }
+}
+
+/// The places that the kernel knows, and how often it was told of each.
+#[derive(Default)]
+pub(super) struct Places(Mutex<HashMap<u64, (Place, u64)>>);
+
+impl Places {
+    fn table(&self) -> MutexGuard<'_, HashMap<u64, (Place, u64)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, place: &Place) -> u64 {
+        let number = place.number();
+        self.table().entry(number).or_insert_with(|| (place.clone(), 0)).1 += 1;
+        number
+    }
+
+    fn get(&self, number: u64) -> Option<Place> {
+        self.table().get(&number).map(|(place, _)| place.clone())
+    }
+
+    pub(super) fn forget(&self, number: u64, times: u64) {
+        let mut table = self.table();
+        if let Some((_, told)) = table.get_mut(&number) {
+            *told = told.saturating_sub(times);
+            if *told == 0 {
+                table.remove(&number);
+            }
+        }
+    }
+}
+
+impl Adapter {
+    /// What a name under `.keyfs/` stands for. The kernel counts it as known once it was told.
+    pub(super) fn control_lookup(&self, actor: &dyn Actor, parent: u64, name: &Name) -> Result<FileAttr, Error> {
+        match (parent, name.as_str()) {
+            (TOP, "status") => self.control_attributes(actor, STATUS),
+            (TOP, "metrics") => self.control_attributes(actor, METRICS),
+            (TOP, "history") => self.control_attributes(actor, HISTORY),
+            (HISTORY, _) => self.known(self.history_top(name)?),
+            (number, _) => {
+                let place = self.places.get(number).ok_or(Error::NotFound)?;
+                self.known(self.history_below(actor, place, name)?)
+            }
+        }
+    }
+
+    fn known(&self, (place, attributes): (Place, FileAttr)) -> Result<FileAttr, Error> {
+        let ino = self.root.number(Inode::Control(self.places.tell(&place)));
+        Ok(FileAttr { ino, ..attributes })
+    }
+
+    fn history_top(&self, name: &Name) -> Result<(Place, FileAttr), Error> {
+        match &self.info.environment {
+            None => Ok((Place::Environment(self.namespace.environment(name)?), self.control_directory())),
+            Some(_) => self.history_tree(self.root.0, name),
+        }
+    }
+
+    fn history_tree(&self, environment: NodeId, name: &Name) -> Result<(Place, FileAttr), Error> {
+        let tree = Tree::parse(name.as_str()).ok_or(Error::NotFound)?;
+        let root = self.namespace.tree_root(environment, tree)?;
+        Ok((Place::Path(root, Vec::new()), self.control_directory()))
+    }
+
+    fn history_below(&self, actor: &dyn Actor, place: Place, name: &Name) -> Result<(Place, FileAttr), Error> {
+        let (root, names) = match place {
+            Place::Environment(id) => return self.history_tree(id, name),
+            Place::Path(root, names) => (root, names),
+            Place::Version(..) => return Err(Error::NotADirectory),
+        };
+        let past = self.namespace.past(actor, root, &names)?;
+        let version = name.as_str().parse().ok().map(Version);
+        if let Some(found) = past.versions.iter().find(|past| Some(past.version) == version) {
+            let attributes = self.version_attributes(found);
+            return Ok((Place::Version(root, names, found.version), attributes));
+        }
+        let mut names = names;
+        names.push(name.clone());
+        self.namespace.past(actor, root, &names)?;
+        Ok((Place::Path(root, names), self.control_directory()))
+    }
+
+    /// The attributes of a control file.
+    pub(super) fn control_attributes(&self, actor: &dyn Actor, number: u64) -> Result<FileAttr, Error> {
+        let attributes = match number {
+            TOP | HISTORY => self.control_directory(),
+            STATUS | METRICS => FileAttr { kind: FileType::RegularFile, perm: 0o444, nlink: 1, ..self.control_directory() },
+            number => match self.places.get(number).ok_or(Error::Gone)? {
+                Place::Environment(_) | Place::Path(..) => self.control_directory(),
+                Place::Version(root, names, version) => {
+                    let past = self.namespace.past(actor, root, &names)?;
+                    let found = past.versions.iter().find(|past| past.version == version);
+                    self.version_attributes(found.ok_or(Error::Gone)?)
+                }
+            },
+        };
+        Ok(FileAttr { ino: self.root.number(Inode::Control(number)), ..attributes })
+    }
+
+    fn control_directory(&self) -> FileAttr {
+        let time = self.info.started;
+        let Info { owner, group, .. } = self.info;
+        let times = FileAttr { atime: time, mtime: time, ctime: time, crtime: time, ..NOTHING };
+        FileAttr { kind: FileType::Directory, perm: 0o555, nlink: 2, uid: owner.0, gid: group.0, ..times }
+    }
+
+    /// Anybody may read it as far as its mode goes: opening it asks the entry's permissions and its own.
+    fn version_attributes(&self, past: &PastVersion) -> FileAttr {
+        let time = SystemTime::from(past.at);
+        FileAttr {
+            kind: FileType::RegularFile,
+            perm: 0o444,
+            nlink: 1,
+            size: past.size,
+            blocks: past.size.div_ceil(512),
+            uid: past.by.0,
+            mtime: time,
+            ctime: time,
+            ..self.control_directory()
+        }
+    }
+
+    /// The names in a control directory.
+    pub(super) fn control_list(&self, actor: &dyn Actor, number: u64) -> Result<Vec<Line>, Error> {
+        let line = |name: String, number: u64, kind| Line { name, inode: Inode::Control(number), kind };
+        let directory = |name: &str, place: &Place| line(name.to_owned(), place.number(), FileType::Directory);
+        let trees = |environment| {
+            let tree = |tree: Tree| {
+                let root = self.namespace.tree_root(environment, tree)?;
+                Ok(directory(tree.as_str(), &Place::Path(root, Vec::new())))
+            };
+            Tree::ALL.into_iter().map(tree).collect()
+        };
+        match number {
+            TOP => Ok(vec![
+                line("history".into(), HISTORY, FileType::Directory),
+                line("metrics".into(), METRICS, FileType::RegularFile),
+                line("status".into(), STATUS, FileType::RegularFile),
+            ]),
+            HISTORY if self.info.environment.is_some() => trees(self.root.0),
+            HISTORY => {
+                let names = self.namespace.environments()?;
+                let place = |name: Name| {
+                    Ok(directory(name.as_str(), &Place::Environment(self.namespace.environment(&name)?)))
+                };
+                names.into_iter().map(place).collect()
+            }
+            number => match self.places.get(number).ok_or(Error::NotADirectory)? {
+                Place::Environment(id) => trees(id),
+                Place::Version(..) => Err(Error::NotADirectory),
+                Place::Path(root, names) => {
+                    let Past { versions, names: below } = self.namespace.past(actor, root, &names)?;
+                    let mut lines = Vec::new();
+                    for past in &versions {
+                        let place = Place::Version(root, names.clone(), past.version);
+                        lines.push(line(past.version.to_string(), place.number(), FileType::RegularFile));
+                    }
+                    for name in below {
+                        let mut path = names.clone();
+                        path.push(name.clone());
+                        lines.push(directory(name.as_str(), &Place::Path(root, path)));
+                    }
+                    Ok(lines)
+                }
+            },
+        }
+    }
+
+    /// Opens a control file to read it.
+    pub(super) fn control_open(&self, actor: &dyn Actor, number: u64) -> Result<Handle, Error> {
+        match number {
+            STATUS => Ok(Handle::Text(self.status()?.into_bytes())),
+            METRICS => Ok(Handle::Text(self.metrics_text()?.into_bytes())),
+            number => match self.places.get(number).ok_or(Error::Gone)? {
+                Place::Version(root, names, version) => {
+                    let file = self.namespace.open_version(actor, root, &names, version)?;
+                    Ok(Handle::File { file, mapped: false.into() })
+                }
+                Place::Environment(_) | Place::Path(..) => Err(Error::IsADirectory),
+            },
+        }
+    }
+
+    /// The daemon's state as JSON, for people and scripts.
+    fn status(&self) -> Result<String, Error> {
+        let usage = self.namespace.store().usage()?;
+        let totals = self.namespace.totals();
+        let mut environments = Map::new();
+        for count in self.namespace.count()? {
+            let trees = environments.entry(count.environment.to_string()).or_insert_with(|| json!({}));
+            if let Value::Object(trees) = trees {
+                trees.insert(count.tree.to_string(), json!(count.keys));
+            }
+        }
+        let info = &self.info;
+        let status = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "uptime_seconds": info.started.elapsed().unwrap_or_default().as_secs(),
+            "mount": info.mount_point.to_string_lossy(),
+            "environment": info.environment.as_ref().map(ToString::to_string),
+            "store": {
+                "id": info.store_id.to_string(),
+                "path": info.store_path.to_string_lossy(),
+                "created": self.namespace.created()?.to_string(),
+                "size_bytes": usage.size,
+                "free_bytes": usage.free,
+            },
+            "audit_log": info.audit_path.to_string_lossy(),
+            "value_limit_bytes": self.namespace.limits().value,
+            "memory_locked": info.memory_locked,
+            "keys": environments,
+            "open_files": totals.open_files,
+            "commits": totals.commits,
+            "secrets_granted": totals.granted,
+            "secrets_denied": totals.denied,
+        });
+        Ok(format!("{status:#}\n"))
+    }
+
+    fn metrics_text(&self) -> Result<String, Error> {
+        let usage = self.namespace.store().usage()?;
+        let totals = self.namespace.totals();
+        let mut text = self.metrics.text();
+        let mut add = |name: &str, kind: &str, help: &str, value: u64| {
+            text.push_str(&format!("# HELP keyfs_{name} {help}\n# TYPE keyfs_{name} {kind}\nkeyfs_{name} {value}\n"));
+        };
+        add("secrets_granted_total", "counter", "Decisions that let a process read a secret.", totals.granted);
+        add("secrets_denied_total", "counter", "Decisions that kept a process from a secret.", totals.denied);
+        add("commits_total", "counter", "Changes committed to the store.", totals.commits);
+        add("open_files", "gauge", "Files that are open.", totals.open_files);
+        add("store_size_bytes", "gauge", "What the store takes on its medium.", usage.size);
+        add("store_free_bytes", "gauge", "What the store may still take.", usage.free);
+        let uptime = self.info.started.elapsed().unwrap_or_default().as_secs();
+        add("uptime_seconds", "gauge", "Time since the mount.", uptime);
+        Ok(text)
+    }
+}

@@ -1,0 +1,20 @@
+//! Names of users and groups, resolved through NSS here at the edge; below, there are ids alone.
+
+use nix::unistd::{Gid as NixGid, Group, Uid as NixUid, User};
+
+use crate::id::{Gid, Uid};
+
+/// The id of a group; `None` where no group has the name, or nobody can tell.
+pub fn group_id(name: &str) -> Option<Gid> {
+    Group::from_name(name).ok().flatten().map(|group| Gid(group.gid.as_raw()))
+}
+
+/// A group's name, or its number where it has none.
+pub fn group_name(id: Gid) -> String {
+    Group::from_gid(NixGid::from_raw(id.0)).ok().flatten().map_or_else(|| id.to_string(), |group| group.name)
+}
+
+/// A user's name, or its number where it has none.
+pub fn user_name(id: Uid) -> String {
+    User::from_uid(NixUid::from_raw(id.0)).ok().flatten().map_or_else(|| id.to_string(), |user| user.name)
+}
