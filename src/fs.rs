@@ -157,7 +157,13 @@ impl Adapter {
         }
     }
 
-    fn lines(&self, request: &Request, number: INodeNo, handle: FileHandle, offset: u64) -> Result<Arc<Vec<Line>>, Error> {
+    fn lines(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+    ) -> Result<Arc<Vec<Line>>, Error> {
         let handle = self.handles.get(handle).ok_or(Error::BadHandle)?;
         let Handle::Directory(listing) = &*handle else { return Err(Error::BadHandle) };
         listing.lines(offset, || {
@@ -195,7 +201,13 @@ impl Adapter {
         }
     }
 
-    fn set(&self, request: &Request, id: NodeId, handle: Option<FileHandle>, change: SetAttr) -> Result<Attributes, Error> {
+    fn set(
+        &self,
+        request: &Request,
+        id: NodeId,
+        handle: Option<FileHandle>,
+        change: SetAttr,
+    ) -> Result<Attributes, Error> {
         let caller = Caller::of(request);
         let mut size = None;
         if let Some(length) = change.size {
@@ -360,7 +372,16 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, _: u32, reply: ReplyEntry) {
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        _: u32,
+        reply: ReplyEntry,
+    ) {
         let made = self.serve(Operation::Mknod, || {
             if mode & libc::S_IFMT != libc::S_IFREG {
                 return Err(Error::NotPermitted("a key is a file or a directory, and nothing else"));
@@ -700,9 +721,8 @@ impl Filesystem for Adapter {
     }
 
     fn removexattr(&self, request: &Request, number: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let removed = self.serve(Operation::Removexattr, || {
-            self.remove_attribute(&Caller::of(request), self.node(number)?, name)
-        });
+        let removed = self
+            .serve(Operation::Removexattr, || self.remove_attribute(&Caller::of(request), self.node(number)?, name));
         answer(reply, removed);
     }
 }

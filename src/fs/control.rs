@@ -147,7 +147,9 @@ impl Adapter {
     pub(super) fn control_attributes(&self, actor: &dyn Actor, number: u64) -> Result<FileAttr, Error> {
         let attributes = match number {
             TOP | HISTORY => self.control_directory(),
-            STATUS | METRICS => FileAttr { kind: FileType::RegularFile, perm: 0o444, nlink: 1, ..self.control_directory() },
+            STATUS | METRICS => {
+                FileAttr { kind: FileType::RegularFile, perm: 0o444, nlink: 1, ..self.control_directory() }
+            }
             number => match self.places.get(number).ok_or(Error::Gone)? {
                 Place::Environment(_) | Place::Path(..) => self.control_directory(),
                 Place::Version(root, names, version) => {
@@ -203,9 +205,8 @@ impl Adapter {
             HISTORY if self.info.environment.is_some() => trees(self.root.0),
             HISTORY => {
                 let names = self.namespace.environments()?;
-                let place = |name: Name| {
-                    Ok(directory(name.as_str(), &Place::Environment(self.namespace.environment(&name)?)))
-                };
+                let place =
+                    |name: Name| Ok(directory(name.as_str(), &Place::Environment(self.namespace.environment(&name)?)));
                 names.into_iter().map(place).collect()
             }
             number => match self.places.get(number).ok_or(Error::NotADirectory)? {

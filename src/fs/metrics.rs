@@ -83,7 +83,10 @@ impl Metrics {
                 total += bucket.load(Ordering::Relaxed);
                 let end = BUCKETS.get(place).map_or("+Inf".to_owned(), |end| (*end as f64 / 1e6).to_string());
                 // Writing to a string can't fail.
-                let _ = writeln!(text, "keyfs_request_duration_seconds_bucket{{operation=\"{name}\",le=\"{end}\"}} {total}");
+                let _ = writeln!(
+                    text,
+                    "keyfs_request_duration_seconds_bucket{{operation=\"{name}\",le=\"{end}\"}} {total}"
+                );
             }
             let seconds = counts.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9;
             let _ = writeln!(text, "keyfs_request_duration_seconds_sum{{operation=\"{name}\"}} {seconds}");

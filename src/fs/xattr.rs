@@ -89,12 +89,14 @@ impl Adapter {
             }
             Attribute::Expires => {
                 let expires = Timestamp::parse(text(value)?);
-                let expires = expires.ok_or(Error::Invalid("user.keyfs.expires takes RFC 3339, as 2027-01-31T12:00:00Z"))?;
+                let expires =
+                    expires.ok_or(Error::Invalid("user.keyfs.expires takes RFC 3339, as 2027-01-31T12:00:00Z"))?;
                 self.namespace.set_expiry(actor, id, Some(expires))?;
                 self.invalidator.attributes(number);
             }
             Attribute::IfVersion => {
-                let version = text(value)?.parse().map_err(|_| Error::Invalid("user.keyfs.if-version takes a number"))?;
+                let version =
+                    text(value)?.parse().map_err(|_| Error::Invalid("user.keyfs.if-version takes a number"))?;
                 self.namespace.expect_version(actor, id, Version(version))?;
             }
             Attribute::Note(name) => {

@@ -146,8 +146,9 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 
     let directory = mount_point(arguments)?;
     let (parts, store_id) = open(arguments, &files)?;
-    let sink = FileSink::open(&files.audit)
-        .map_err(|error| Failure::system(format!("{}: the audit log can't be opened: {error}", files.audit.display())))?;
+    let sink = FileSink::open(&files.audit).map_err(|error| {
+        Failure::system(format!("{}: the audit log can't be opened: {error}", files.audit.display()))
+    })?;
     let audit = Arc::new(Audit::new(store_id, Box::new(sink)));
     let limits = Limits { value: arguments.value_limit, ..Limits::default() };
     let namespace = Arc::new(Namespace::new(parts, Arc::clone(&audit), Arc::new(SystemClock), limits));
@@ -170,7 +171,12 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let mounted = mount::mount(Arc::clone(&namespace), root, info, arguments.allow_other || uid == Uid::ROOT)?;
     // The mount is served by now: this look at it is its first request.
     std::fs::metadata(&directory).map_err(|error| Failure::system(format!("{}: {error}", directory.display())))?;
-    println!("keyfs: mounted {} (store {}, identity {})", directory.display(), files.store.display(), files.identity.display());
+    println!(
+        "keyfs: mounted {} (store {}, identity {})",
+        directory.display(),
+        files.store.display(),
+        files.identity.display()
+    );
     if arguments.detached {
         let_go(&files.log)?;
     }
@@ -205,9 +211,11 @@ fn let_go(log: &Path) -> Result<(), Failure> {
     use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
     io::stdout().write_all(&[READY]).and_then(|()| io::stdout().flush()).map_err(Failure::system)?;
     let nothing = File::options().read(true).write(true).open("/dev/null").map_err(Failure::system)?;
-    let log = File::options().append(true).create(true).open(log).map_err(|error| {
-        Failure::system(format!("{}: the log can't be opened: {error}", log.display()))
-    })?;
+    let log = File::options()
+        .append(true)
+        .create(true)
+        .open(log)
+        .map_err(|error| Failure::system(format!("{}: the log can't be opened: {error}", log.display())))?;
     dup2_stdin(&nothing).and_then(|()| dup2_stdout(&log)).and_then(|()| dup2_stderr(&log)).map_err(Failure::system)?;
     std::env::set_current_dir("/").map_err(Failure::system)
 }
@@ -251,7 +259,10 @@ fn open(arguments: &Arguments, files: &Files) -> Result<(Parts, keyfs::id::Store
     let identities = if new_store && missing(&files.identity) {
         make_parent(&files.identity)?;
         let identities = Identities::create(&files.identity)?;
-        println!("keyfs: made the identity {}; keep a copy of it where the store's backups are not", files.identity.display());
+        println!(
+            "keyfs: made the identity {}; keep a copy of it where the store's backups are not",
+            files.identity.display()
+        );
         identities
     } else {
         Identities::read(&files.identity)?

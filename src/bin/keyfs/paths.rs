@@ -10,7 +10,11 @@ use crate::exit::Failure;
 const CREDENTIAL: &str = "keyfs.identity";
 
 pub(crate) fn store() -> Result<PathBuf, Failure> {
-    if is_root() { Ok("/var/lib/keyfs/store.redb".into()) } else { Ok(xdg("XDG_DATA_HOME", ".local/share")?.join("keyfs/store.redb")) }
+    if is_root() {
+        Ok("/var/lib/keyfs/store.redb".into())
+    } else {
+        Ok(xdg("XDG_DATA_HOME", ".local/share")?.join("keyfs/store.redb"))
+    }
 }
 
 pub(crate) fn identity() -> Result<PathBuf, Failure> {
@@ -18,7 +22,11 @@ pub(crate) fn identity() -> Result<PathBuf, Failure> {
     if let Some(credential) = credential.filter(|credential| credential.exists()) {
         return Ok(credential);
     }
-    if is_root() { Ok("/etc/keyfs/identity".into()) } else { Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("keyfs/identity")) }
+    if is_root() {
+        Ok("/etc/keyfs/identity".into())
+    } else {
+        Ok(xdg("XDG_CONFIG_HOME", ".config")?.join("keyfs/identity"))
+    }
 }
 
 /// A file beside the store that has its name with another ending.

@@ -28,7 +28,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => {
             let mounts = mountinfo::read().map_err(Failure::system)?;
             let ours = mounts.into_iter().filter(|mount| mount.file_system == mountinfo::FILE_SYSTEM);
-            ours.map(|mount| Ok((mount.mount_point.clone(), read(&mount.mount_point)?))).collect::<Result<_, Failure>>()?
+            ours.map(|mount| Ok((mount.mount_point.clone(), read(&mount.mount_point)?)))
+                .collect::<Result<_, Failure>>()?
         }
     };
     if arguments.json {
@@ -71,10 +72,22 @@ fn summary(mount_point: &Path, status: &Value) -> String {
         Some(value) => value.to_string(),
         None => "?".into(),
     };
-    let mebibytes = |path: &str| status.pointer(path).and_then(Value::as_u64).map_or(0.0, |size| size as f64 / 1_048_576.0);
+    let mebibytes =
+        |path: &str| status.pointer(path).and_then(Value::as_u64).map_or(0.0, |size| size as f64 / 1_048_576.0);
     let mut lines = vec![
-        format!("{}: keyfs {}, process {}, up {} s", mount_point.display(), text("/version"), text("/pid"), text("/uptime_seconds")),
-        format!("  store    {} ({:.1} MiB, {:.1} MiB free)", text("/store/path"), mebibytes("/store/size_bytes"), mebibytes("/store/free_bytes")),
+        format!(
+            "{}: keyfs {}, process {}, up {} s",
+            mount_point.display(),
+            text("/version"),
+            text("/pid"),
+            text("/uptime_seconds")
+        ),
+        format!(
+            "  store    {} ({:.1} MiB, {:.1} MiB free)",
+            text("/store/path"),
+            mebibytes("/store/size_bytes"),
+            mebibytes("/store/free_bytes")
+        ),
         format!("  audit    {}", text("/audit_log")),
         format!("  secrets  {} granted, {} denied since the start", text("/secrets_granted"), text("/secrets_denied")),
     ];
