@@ -8,6 +8,7 @@
 //! It deliberately leaves to the kernel what the kernel does alone: permission bits and ACLs (`default_permissions`), locks,
 //! and the caching of names and attributes.
 
+mod attach;
 mod caller;
 mod control;
 mod dir;
@@ -23,16 +24,17 @@ mod xattr;
 use std::ffi::OsStr;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use fuser::{
-    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, PollEvents, PollFlags,
+    PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
+    TimeOrNow, WriteFlags,
 };
 
 use self::caller::Caller;
@@ -277,11 +279,9 @@ fn answer_xattr(reply: ReplyXattr, size: u32, outcome: Result<Vec<u8>, Errno>) {
 fn answer_entry(reply: ReplyEntry, outcome: Result<(FileAttr, bool), Errno>) {
     match outcome {
         Ok((attributes, lasting)) => {
-            // A control file is asked for each time; a key's name holds even while its attributes move.
-            let control = attributes.ino.0 >> 63 != 0;
-            let entry = if control { FLEETING } else { LASTING };
-            let attr = if lasting { LASTING } else { FLEETING };
-            reply.entry_with_ttls(&attr, &entry, &attributes, GENERATION);
+            // A name whose attributes move may be one that was never committed, and can go as it came.
+            let lifetime = if lasting { LASTING } else { FLEETING };
+            reply.entry(&lifetime, &attributes, GENERATION);
         }
         Err(errno) => reply.error(errno),
     }
@@ -420,18 +420,6 @@ impl Filesystem for Adapter {
         answer(reply, removed);
     }
 
-    fn symlink(&self, _: &Request, _: INodeNo, _: &OsStr, _: &std::path::Path, reply: ReplyEntry) {
-        reply.error(Errno::EPERM);
-    }
-
-    fn link(&self, _: &Request, _: INodeNo, _: INodeNo, _: &OsStr, reply: ReplyEntry) {
-        reply.error(Errno::EPERM);
-    }
-
-    fn readlink(&self, _: &Request, _: INodeNo, reply: ReplyData) {
-        reply.error(Errno::EINVAL);
-    }
-
     fn rename(
         &self,
         request: &Request,
@@ -504,7 +492,7 @@ impl Filesystem for Adapter {
     fn read(
         &self,
         request: &Request,
-        _: INodeNo,
+        number: INodeNo,
         handle: FileHandle,
         offset: u64,
         size: u32,
@@ -531,8 +519,8 @@ impl Filesystem for Adapter {
                 }
                 Handle::File { file, mapped } => {
                     // Only read(2) names an owner of locks; what fills the page cache does not.
-                    if lock_owner.is_none() {
-                        mapped.store(true, Ordering::Relaxed);
+                    if lock_owner.is_none() && !mapped.swap(true, Ordering::Relaxed) {
+                        self.invalidator.mapped(number);
                     }
                     self.namespace.read(&Caller::of(request), file, offset, size, show)
                 }
@@ -562,9 +550,13 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn flush(&self, request: &Request, _: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+    fn flush(&self, request: &Request, number: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
         let flushed = self.serve(Operation::Flush, || match self.handles.get(handle).as_deref() {
-            Some(Handle::File { file, .. }) => self.namespace.flush(&Caller::of(request), file),
+            Some(Handle::File { file, .. }) => {
+                self.namespace.flush(&Caller::of(request), file)?;
+                self.invalidator.committed(number);
+                Ok(())
+            }
             Some(Handle::Text(_) | Handle::Directory(_)) => Ok(()),
             None => Err(Error::BadHandle),
         });
@@ -585,17 +577,22 @@ impl Filesystem for Adapter {
             if let Some(Handle::File { file, mapped }) = self.handles.remove(handle).as_deref() {
                 self.namespace.release(file);
                 if mapped.load(Ordering::Relaxed) {
-                    self.invalidator.pages(number);
+                    self.invalidator.unmapped(number);
                 }
+                self.invalidator.committed(number);
             }
             Ok(())
         });
         answer(reply, released);
     }
 
-    fn fsync(&self, request: &Request, _: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
+    fn fsync(&self, request: &Request, number: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
         let synced = self.serve(Operation::Fsync, || match self.handles.get(handle).as_deref() {
-            Some(Handle::File { file, .. }) => self.namespace.sync(&Caller::of(request), file),
+            Some(Handle::File { file, .. }) => {
+                self.namespace.sync(&Caller::of(request), file)?;
+                self.invalidator.committed(number);
+                Ok(())
+            }
             Some(Handle::Text(_) | Handle::Directory(_)) => Ok(()),
             None => Err(Error::BadHandle),
         });
@@ -724,6 +721,76 @@ impl Filesystem for Adapter {
         let removed = self
             .serve(Operation::Removexattr, || self.remove_attribute(&Caller::of(request), self.node(number)?, name));
         answer(reply, removed);
+    }
+
+    // What a key is not, or has no need of. Where the answer is ENOSYS the kernel asks once and does it by itself, or
+    // refuses it, from then on.
+
+    fn symlink(&self, _: &Request, _: INodeNo, _: &OsStr, _: &Path, reply: ReplyEntry) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn link(&self, _: &Request, _: INodeNo, _: INodeNo, _: &OsStr, reply: ReplyEntry) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn readlink(&self, _: &Request, _: INodeNo, reply: ReplyData) {
+        reply.error(Errno::EINVAL);
+    }
+
+    fn ioctl(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: IoctlFlags,
+        _: u32,
+        _: &[u8],
+        _: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(Errno::ENOTTY);
+    }
+
+    fn lseek(&self, _: &Request, _: INodeNo, _: FileHandle, _: i64, _: i32, reply: ReplyLseek) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn fallocate(&self, _: &Request, _: INodeNo, _: FileHandle, _: u64, _: u64, _: i32, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn copy_file_range(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: u64,
+        _: INodeNo,
+        _: FileHandle,
+        _: u64,
+        _: u64,
+        _: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn poll(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: PollNotifier,
+        _: PollEvents,
+        _: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn bmap(&self, _: &Request, _: INodeNo, _: u32, _: u64, reply: ReplyBmap) {
+        reply.error(Errno::ENOSYS);
     }
 }
 

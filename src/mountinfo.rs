@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_line_is_taken_apart() {
-        let table = b"36 35 98:0 /mnt1 /mnt\\040two rw,noatime master:1 - fuse.keyfs keyfs rw,errors=continue\n\nbad line\n";
+        let table =
+            b"36 35 98:0 /mnt1 /mnt\\040two rw,noatime master:1 - fuse.keyfs keyfs rw,errors=continue\n\nbad line\n";
         let mounts = parse(table);
         assert_eq!(
             mounts,

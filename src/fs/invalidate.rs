@@ -5,9 +5,10 @@
 //!   request can wait for.
 //! - Attributes and ACLs alone take no such lock, so these are dropped before the request that changed them is answered.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fuser::{INodeNo, Notifier};
 
@@ -18,7 +19,11 @@ enum Stale {
 
 /// See the module. It does nothing until the mount is there.
 #[derive(Default)]
-pub(super) struct Invalidator(OnceLock<(Notifier, Sender<Stale>)>);
+pub(super) struct Invalidator {
+    kernel: OnceLock<(Notifier, Sender<Stale>)>,
+    /// Inodes of which open files have filled the page cache, and how many of them.
+    mapped: Mutex<HashMap<u64, u64>>,
+}
 
 impl Invalidator {
     /// Begins to tell the kernel.
@@ -37,13 +42,13 @@ impl Invalidator {
             }
         })?;
         // A second start would be a mistake of ours; the first one goes on.
-        let _ = self.0.set((notifier, sender));
+        let _ = self.kernel.set((notifier, sender));
         Ok(())
     }
 
     /// The attributes and ACLs of an inode are others now.
     pub(super) fn attributes(&self, number: INodeNo) {
-        if let Some((notifier, _)) = self.0.get()
+        if let Some((notifier, _)) = self.kernel.get()
             && let Err(error) = notifier.inval_inode(number, -1, 0)
         {
             log::debug!("the kernel was not told of changed attributes: {error}");
@@ -55,13 +60,42 @@ impl Invalidator {
         self.later(Stale::Pages(number));
     }
 
+    /// An open file has filled pages, as a mapping does.
+    pub(super) fn mapped(&self, number: INodeNo) {
+        *self.table().entry(number.0).or_default() += 1;
+    }
+
+    /// Such a file is closed: nothing of it is to stay behind.
+    pub(super) fn unmapped(&self, number: INodeNo) {
+        let mut table = self.table();
+        if let Some(files) = table.get_mut(&number.0) {
+            *files -= 1;
+            if *files == 0 {
+                table.remove(&number.0);
+            }
+        }
+        drop(table);
+        self.pages(number);
+    }
+
+    /// The inode may have another value now, which new mappings are to show.
+    pub(super) fn committed(&self, number: INodeNo) {
+        if self.table().contains_key(&number.0) {
+            self.pages(number);
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A name is another inode's now, or nobody's.
     pub(super) fn name(&self, parent: INodeNo, name: OsString) {
         self.later(Stale::Name(parent, name));
     }
 
     fn later(&self, stale: Stale) {
-        if let Some((_, sender)) = self.0.get() {
+        if let Some((_, sender)) = self.kernel.get() {
             // The receiver lives as long as the process.
             let _ = sender.send(stale);
         }

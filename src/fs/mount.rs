@@ -1,6 +1,7 @@
 //! Mounting and unmounting.
 //!
 //! Invariants:
+//! - Nothing is mounted where `/proc` shows other processes than those that ask.
 //! - Nothing is mounted over a mount, and only a stale mount of keyfs itself is cleared away.
 //! - A mount is unmounted by its path only while the kernel's table says that what is there is it.
 //! - Requests that are being answered when the daemon is asked to stop are answered.
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use fuser::{Config, MountOption, Session, SessionACL, SessionUnmounter};
+use fuser::{Config, Session, SessionACL};
 use nix::mount::{MntFlags, umount2};
 use thiserror::Error;
 
@@ -22,7 +23,7 @@ use super::handle::Handles;
 use super::inode::Root;
 use super::invalidate::Invalidator;
 use super::metrics::Metrics;
-use super::{Adapter, Info};
+use super::{Adapter, Info, attach};
 use crate::id::NodeId;
 use crate::mountinfo::{self, FILE_SYSTEM, Mount};
 use crate::tree::Namespace;
@@ -54,6 +55,9 @@ pub enum MountError {
     /// There is no FUSE.
     #[error("/dev/fuse is missing; load it with `modprobe fuse`, or give the container --device /dev/fuse")]
     NoDevice,
+    /// `/proc` is missing, or of another pid namespace: the groups in it would be those of other processes.
+    #[error("/proc does not show this daemon's own pid namespace; mount one that does (`unshare --mount-proc`, or `mount -t proc proc /proc`)")]
+    ForeignProc,
     /// There is no helper for unprivileged mounts.
     #[error("mounting as this user takes `fusermount3`; install the package fuse3")]
     NoHelper,
@@ -74,8 +78,8 @@ pub enum MountError {
 /// A mount that is being served.
 pub struct Mounted {
     mount_point: PathBuf,
-    device: Option<String>,
-    unmounter: SessionUnmounter,
+    /// The mount as the kernel's table had it.
+    place: Option<Mount>,
     session: JoinHandle<io::Result<()>>,
     busy: Arc<AtomicUsize>,
 }
@@ -83,6 +87,7 @@ pub struct Mounted {
 /// Makes a mount point fit to be mounted on: an absolute path without symbolic links, a directory, and nothing on it. The
 /// mount of a daemon that is gone is cleared away, which the second part of the answer says.
 pub fn prepare(path: &Path) -> Result<(PathBuf, bool), MountError> {
+    check_proc()?;
     let refused = |error: io::Error| MountError::Refused(path.into(), error);
     let absolute = std::path::absolute(path).map_err(refused)?;
     let mut cleared = false;
@@ -104,6 +109,13 @@ pub fn prepare(path: &Path) -> Result<(PathBuf, bool), MountError> {
         return Err(MountError::Busy(path.into(), mount.file_system));
     }
     if place.is_dir() { Ok((place, cleared)) } else { Err(MountError::NotADirectory(path.into())) }
+}
+
+/// The numbers of callers mean something only in a `/proc` of the daemon's own pid namespace.
+fn check_proc() -> Result<(), MountError> {
+    let shown = std::fs::read_link("/proc/self").ok();
+    let own = PathBuf::from(std::process::id().to_string());
+    if shown == Some(own) { Ok(()) } else { Err(MountError::ForeignProc) }
 }
 
 fn clear_stale(path: &Path) -> Result<(), MountError> {
@@ -174,6 +186,7 @@ pub fn mount(
     if !Path::new("/dev/fuse").exists() {
         return Err(MountError::NoDevice);
     }
+    check_proc()?;
     info.started = SystemTime::now();
     let mount_point = info.mount_point.clone();
     let invalidator = Arc::new(Invalidator::default());
@@ -188,27 +201,25 @@ pub fn mount(
         invalidator: Arc::clone(&invalidator),
         busy: Arc::clone(&busy),
     };
+    let acl = if allow_other { SessionACL::All } else { SessionACL::Owner };
     let mut config = Config::default();
-    config.mount_options = vec![
-        MountOption::FSName("keyfs".into()),
-        // As an option of the kernel's: fuser gives its own subtype to the helper alone.
-        MountOption::CUSTOM("subtype=keyfs".into()),
-        MountOption::DefaultPermissions,
-    ];
-    config.acl = if allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(THREADS);
     let refused = |error| MountError::Refused(mount_point.clone(), error);
-    let mut session = Session::new(adapter, &mount_point, &config).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => MountError::NoHelper,
-        io::ErrorKind::PermissionDenied if error.to_string().contains("user_allow_other") => MountError::AllowOther,
-        _ => refused(error),
-    })?;
-    invalidator.start(session.notifier()).map_err(refused)?;
-    let unmounter = session.unmount_callable();
-    let device = mountinfo::at(&mount_point).ok().flatten().map(|mount| mount.device);
-    let session =
-        std::thread::Builder::new().name("keyfs-session".into()).spawn(move || session.run()).map_err(refused)?;
-    Ok(Mounted { mount_point, device, unmounter, session, busy })
+    let device = attach::attach(&mount_point, allow_other)?;
+    let place = mountinfo::at(&mount_point).ok().flatten();
+    // fuser is given the device of a mount that is ours, and so never unmounts by a path where somebody else's may be.
+    let begun = Session::from_fd(adapter, device, acl, config).and_then(|session| {
+        invalidator.start(session.notifier())?;
+        std::thread::Builder::new().name("keyfs-session".into()).spawn(move || session.run())
+    });
+    match begun {
+        Ok(session) => Ok(Mounted { mount_point, place, session, busy }),
+        Err(error) => {
+            // The reason is what the caller needs to know, whether or not this succeeds.
+            let _ = detach(&mount_point);
+            Err(refused(error))
+        }
+    }
 }
 
 impl Mounted {
@@ -218,10 +229,10 @@ impl Mounted {
     }
 
     /// Takes the mount away, and comes back when what was being answered is answered.
-    pub fn stop(mut self) -> Result<(), MountError> {
-        if self.unmounter.unmount().is_err() && self.is_in_place() {
+    pub fn stop(self) -> Result<(), MountError> {
+        if self.is_in_place() && unmount(&self.mount_point, false).is_err() {
             // Files are open: the mount goes out of sight, and ends with this process.
-            detach(&self.mount_point).map_err(|what| MountError::Unmount(self.mount_point.clone(), what))?;
+            unmount(&self.mount_point, true)?;
         }
         let begun = Instant::now();
         let mut quiet = Instant::now();
@@ -247,8 +258,8 @@ impl Mounted {
     }
 
     fn is_in_place(&self) -> bool {
-        let mount = mountinfo::at(&self.mount_point).ok().flatten();
-        mount.is_some_and(|mount| Some(mount.device) == self.device)
+        let found = mountinfo::at(&self.mount_point).ok().flatten();
+        found.is_some() && found == self.place
     }
 }
 

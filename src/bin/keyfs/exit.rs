@@ -65,7 +65,7 @@ impl From<MountError> for Failure {
             MountError::Missing(_) | MountError::NotADirectory(_) | MountError::Busy(..) | MountError::Stale(..) => 8,
             MountError::NoDevice | MountError::NoHelper => 9,
             MountError::AllowOther => 2,
-            MountError::Refused(..) | MountError::Unmount(..) => 1,
+            MountError::Refused(..) | MountError::Unmount(..) | MountError::ForeignProc => 1,
             MountError::NotMounted(_) => 10,
         };
         Failure::new(code, error)

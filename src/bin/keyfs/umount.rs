@@ -1,15 +1,17 @@
 //! `keyfs umount`.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use keyfs::fs::mount;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::exit::Failure;
 use crate::status;
 
-/// How long the daemon may take to close its store after the mount is gone.
-const LONGEST_END: Duration = Duration::from_secs(15);
+/// How long the daemon may take to close its store after the mount is gone, in seconds.
+const LONGEST_END: i64 = 15;
 
 /// Unmounts, and returns when the daemon has closed its store.
 #[derive(clap::Args)]
@@ -24,22 +26,22 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mounted = mount::find(&arguments.directory)?;
-    // Learnt before, since nobody can tell after.
-    let daemon = status::read(&mounted.mount_point).ok().and_then(|status| status.get("pid")?.as_u64());
+    // Learnt before, since nobody can tell after; a descriptor can't come to mean another process.
+    let daemon = daemon(&mounted.mount_point);
     mount::unmount(&mounted.mount_point, arguments.lazy)?;
-    if arguments.lazy {
-        return Ok(());
+    let Some(daemon) = daemon.filter(|_| !arguments.lazy) else { return Ok(()) };
+    let timeout = Timespec { tv_sec: LONGEST_END, tv_nsec: 0 };
+    match poll(&mut [PollFd::new(&daemon, PollFlags::IN)], Some(&timeout)) {
+        Ok(0) => Err(Failure::system(format!(
+            "{} is unmounted, but its daemon still holds the store after {LONGEST_END} s",
+            mounted.mount_point.display()
+        ))),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::system(error)),
     }
-    let begun = Instant::now();
-    while daemon.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
-        if begun.elapsed() > LONGEST_END {
-            return Err(Failure::system(format!(
-                "{} is unmounted, but its daemon (process {}) has not ended yet",
-                mounted.mount_point.display(),
-                daemon.unwrap_or_default()
-            )));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
+}
+
+fn daemon(mount_point: &Path) -> Option<OwnedFd> {
+    let pid = status::read(mount_point).ok()?.get("pid")?.as_i64()?;
+    pidfd_open(Pid::from_raw(pid.try_into().ok()?)?, PidfdFlags::empty()).ok()
 }
