@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::id::{Gid, StoreId, Uid, Version};
 use crate::key::{Environment, Tree};
 
-/// A record that was kept back is at most so many lines behind; past it secrets and variables alike are refused.
+/// Once so many bytes of records are kept back, variables are not changed any longer either.
 const LONGEST_BACKLOG: usize = 1 << 20;
 
 /// The log can't be written.
@@ -264,6 +264,13 @@ impl Audit {
         self.log().catch_up()
     }
 
+    /// Whether the record of one more change could be kept, were the log not to be written. Until it is so, nothing is to
+    /// be changed.
+    pub fn has_room(&self) -> Result<(), AuditError> {
+        let mut log = self.log();
+        if log.backlog.len() < LONGEST_BACKLOG { Ok(()) } else { log.catch_up() }
+    }
+
     /// Writes a decision's record. Where it fails, nothing is to be handed out.
     pub fn decide(&self, record: &Record) -> Result<(), AuditError> {
         let line = record.line(self.store);
@@ -279,11 +286,8 @@ impl Audit {
         let written = log.catch_up().and_then(|()| log.sink.append(&line).map_err(AuditError));
         if let Err(error) = written {
             log::error!("{error}; secrets are refused until it can");
-            if log.backlog.len() + line.len() <= LONGEST_BACKLOG {
-                log.backlog.extend_from_slice(&line);
-            } else {
-                log::error!("the audit log is too far behind: a record is lost");
-            }
+            // However long it is: what stands in it has happened, and `has_room` lets no more happen.
+            log.backlog.extend_from_slice(&line);
         }
     }
 

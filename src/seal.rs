@@ -126,11 +126,10 @@ impl StoreKey {
         identities: &Identities,
     ) -> Result<StoreKey, SealError> {
         for slot in slots {
-            let opened = record::decrypt(slot, identities.as_age());
-            if let Ok(key) = opened
-                && key.len() == KEY_BYTES
-            {
-                return Ok(StoreKey(key));
+            match record::decrypt(slot, identities.as_age()) {
+                Ok(key) if key.len() == KEY_BYTES => return Ok(StoreKey(key)),
+                Err(error @ SealError::Memory(_)) => return Err(error),
+                Ok(_) | Err(_) => {}
             }
         }
         Err(SealError::WrongIdentity)

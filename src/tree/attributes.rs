@@ -17,6 +17,7 @@ use crate::access::{Kind, Mode, Permissions};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{Gid, NodeId, Uid, Version};
+use crate::key::{Name, NameError};
 use crate::seal::Binding;
 
 /// The names and contents of an entry's notes together, in bytes; as much as ext4 lets a value have.
@@ -141,6 +142,10 @@ impl Namespace {
     /// 0 stands for an entry that is not committed yet.
     pub fn expect_version(&self, actor: &dyn Actor, id: NodeId, version: Version) -> Result<(), Error> {
         let files = self.overlay.open(id);
+        // Thread 0 is any thread that is not known.
+        if actor.thread() == 0 {
+            return Err(Error::Invalid("the calling thread is not known"));
+        }
         let own = files.iter().rev().find(|file| file.thread() == actor.thread() && file.mode().write);
         let file = own.ok_or(Error::Invalid("this thread has not opened the entry for writing"))?;
         file.expect_version(version);
@@ -150,6 +155,9 @@ impl Namespace {
     /// Sets a note (`user.*`), whose name is given without `user.`.
     pub fn set_note(&self, actor: &dyn Actor, id: NodeId, name: &[u8], value: &[u8], how: Note) -> Result<(), Error> {
         let shown = format!("user.{}", String::from_utf8_lossy(name));
+        if name.is_empty() || name.len() > Name::MAX_BYTES {
+            return Err(NameError::TooLong.into());
+        }
         self.alter(actor, id, &same_permissions, Some(&shown), |node, _| {
             match (how, node.notes.contains_key(name)) {
                 (Note::Create, true) => return Err(Error::AttributeExists),
@@ -276,11 +284,8 @@ impl Namespace {
         before: &Node,
         after: &Node,
     ) -> Result<(), Error> {
-        if is_secret_file(after) {
-            self.audit.ready()?;
-        }
-        if let Some(current) = &before.value {
-            let mut value = view.current_value(id, current)?.content;
+        if before.value.is_some() {
+            let (current, mut value) = view.current_value(id, before)?;
             if value.sealed {
                 let content = self.opened(view, id, before, current.own, value.clone(), None)?;
                 let binding = Binding::new(id, Version(current.own), &after.permissions);

@@ -3,12 +3,13 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use super::row::{Malformed, Times, key};
+use super::row::{Malformed, Node, Times, key};
 use super::view::View;
 use super::{Actor, Error, Namespace};
 use crate::audit::{Address, Event, Record};
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Revision, Version};
+use crate::key::Tree;
 use crate::seal::Seal;
 use crate::store::{Batch, Change, CommitError, Condition, Key};
 
@@ -23,13 +24,15 @@ pub(super) struct Draft<'a> {
     seal: &'a Seal,
     batch: Batch,
     records: Vec<(Event, Address, Option<Version>)>,
+    /// Nodes that are in the store no longer afterwards, as they were: somebody may have them open.
+    pub(super) departing: Vec<(NodeId, Node)>,
     /// Whether anybody's permission to read may be another afterwards.
     pub(super) permissions_changed: bool,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(seal: &'a Seal) -> Draft<'a> {
-        Draft { seal, batch: Batch::default(), records: Vec::new(), permissions_changed: false }
+        Draft { seal, batch: Batch::default(), records: Vec::new(), departing: Vec::new(), permissions_changed: false }
     }
 
     /// The row must not have been written since.
@@ -100,15 +103,26 @@ impl Namespace {
             let view = self.view()?;
             let mut draft = Draft::new(&self.seal);
             let answer = decide(&view, &mut draft)?;
-            let Draft { batch, records, permissions_changed, .. } = draft;
+            let Draft { batch, records, departing, permissions_changed, .. } = draft;
             if batch.changes.is_empty() {
                 return Ok(answer);
             }
+            // A change of secrets takes a log that is written to; any other, one whose backlog has an end.
+            if records.iter().any(|(_, address, _)| address.tree == Some(Tree::Secrets)) {
+                self.audit.ready()?;
+            } else {
+                self.audit.has_room()?;
+            }
+            // What was seen is not held while it is replaced.
+            drop(view);
+            self.overlay.depart(&departing);
             let committed = self.store.commit(batch);
             drop((shared, alone));
             match committed {
                 Ok(_) => {
                     self.commits.fetch_add(1, Ordering::Relaxed);
+                    // Again, for who opened one while it was committed.
+                    self.overlay.depart(&departing);
                     if permissions_changed {
                         self.permissions_changed();
                     }
@@ -117,6 +131,10 @@ impl Namespace {
                 }
                 Err(CommitError::Conflict) => {}
                 Err(error) => {
+                    // What may have been made is to be noticed by those who were let in before.
+                    if permissions_changed && matches!(error, CommitError::Unknown(_)) {
+                        self.permissions_changed();
+                    }
                     if !matches!(error, CommitError::NoSpace) {
                         log::error!("{error}");
                     }

@@ -139,7 +139,18 @@ impl Namespace {
             return self.open_existing(actor, &existing, mode, exclusive);
         }
         let file = self.open_created(actor, pending, secret, mode);
-        Ok((self.plain_attributes(id)?, file))
+        self.with_attributes(file)
+    }
+
+    /// An open file with its attributes; where these can't be had, it is not left open for nobody.
+    fn with_attributes(&self, file: Arc<OpenFile>) -> Result<(Attributes, Arc<OpenFile>), Error> {
+        match self.plain_attributes(file.node()) {
+            Ok(attributes) => Ok((attributes, file)),
+            Err(error) => {
+                self.overlay.closed(&file);
+                Err(error)
+            }
+        }
     }
 
     /// The kernel believed that there was no such name, so it asked no permission of what stands there.
@@ -167,7 +178,7 @@ impl Namespace {
             return Err(Error::Denied("the entry was made by somebody else at the same moment"));
         }
         let file = self.open(actor, existing.node, mode)?;
-        Ok((self.plain_attributes(existing.node)?, file))
+        self.with_attributes(file)
     }
 
     /// A file's node as it would be made now.

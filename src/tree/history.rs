@@ -52,9 +52,10 @@ impl Namespace {
         let present = self.walk(actor, &view, root, path)?;
         match &present {
             Some((id, node)) if node.kind == Kind::Directory => {
-                if check::allows(&node.permissions, &caller(actor), Rights::READ, Kind::Directory) {
-                    past.names.extend(view.entries(*id)?.into_iter().map(|(name, _)| name));
+                if !check::allows(&node.permissions, &caller(actor), Rights::READ, Kind::Directory) {
+                    return Ok(past);
                 }
+                past.names.extend(view.entries(*id)?.into_iter().map(|(name, _)| name));
             }
             Some((id, node)) => past.versions = versions(&view, *id, node)?,
             None => {
@@ -101,7 +102,7 @@ impl Namespace {
                 return Err(Error::Denied("a directory above does not let the process search it"));
             }
             let Some(entry) = view.entry(id, name)? else { return Ok(None) };
-            node = view.entry_node(&entry)?.content;
+            node = view.entry_node(id, name, &entry)?.content;
             id = entry.content.node;
         }
         Ok(Some((id, node)))
@@ -126,6 +127,8 @@ impl Namespace {
         if node.kind == Kind::Directory {
             return Err(Error::IsADirectory);
         }
+        // The present permissions decide on every version, so they are believed only where the present value agrees.
+        view.current_value(id, &node)?;
         let (holder, own) = view.locate(id, &node, version)?.ok_or(Error::NotFound)?;
         let value = view.value(holder, own)?.ok_or(Error::NotFound)?.content;
         if node.expires.is_some_and(|expires| expires <= self.clock.now()) {

@@ -78,7 +78,7 @@ impl Namespace {
         Ok(entry.content.node)
     }
 
-    /// How many environments there are.
+    /// The names of the environments.
     pub fn environments(&self) -> Result<Vec<Name>, Error> {
         Ok(self.view()?.entries(NodeId::ROOT)?.into_iter().map(|(name, _)| name).collect())
     }
@@ -93,7 +93,7 @@ impl Namespace {
         }
         let view = self.view()?;
         let entry = view.entry(parent, name)?.ok_or(Error::NotFound)?;
-        let node = view.entry_node(&entry)?.content;
+        let node = view.entry_node(parent, name, &entry)?.content;
         self.stored_attributes(&view, entry.content.node, &node)
     }
 
@@ -118,7 +118,7 @@ impl Namespace {
             }
         }
         let view = self.view()?;
-        let node = view.node(id)?.content;
+        let node = self.latest_node(&view, id)?;
         self.stored_attributes(&view, id, &node)
     }
 
@@ -174,7 +174,15 @@ impl Namespace {
         // The view may be from before the commit that took the entry out of the overlay just now.
         match view.find(id)? {
             Some(node) => Ok(node.content),
-            None => Ok(self.view()?.node(id)?.content),
+            None => self.latest_node(&self.view()?, id),
+        }
+    }
+
+    /// A node from the store or, where its last version was pruned while somebody has it open, as it was then.
+    fn latest_node(&self, view: &View<'_>, id: NodeId) -> Result<Node, Error> {
+        match view.find(id)? {
+            Some(node) => Ok(node.content),
+            None => self.overlay.departed(id).ok_or(Error::Gone),
         }
     }
 

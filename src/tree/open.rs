@@ -192,6 +192,7 @@ impl Namespace {
             }
         }
         let lease = self.lease(actor);
+        let departures = self.overlay.departures();
         let view = self.view()?;
         let node = view.node(id)?.content;
         if node.kind == Kind::Directory {
@@ -224,7 +225,15 @@ impl Namespace {
             state.content = self.opened(&view, id, &node, current.own, value, grant)?;
             state.loaded = true;
         }
-        Ok(self.enter(actor, id, secret, mode, None, None, state))
+        let file = self.enter(actor, id, secret, mode, None, None, state);
+        // Its last version may have been pruned before it was known to be open; then it is looked up again.
+        if departures != self.overlay.departures()
+            && let Err(error) = self.plain_attributes(id)
+        {
+            self.overlay.closed(&file);
+            return Err(error);
+        }
+        Ok(file)
     }
 
     fn open_pending(
@@ -249,6 +258,12 @@ impl Namespace {
             // There is no value to open yet: what the grant would be for is what comes to be written.
             drop(self.ask(actor, &view, id, node, None, |caller| gate::read(&node.permissions, caller, id))?);
             state.lease = Some(lease);
+        }
+        // Whoever closes it as the last one forgets it under this lock, and not once it is open again.
+        let entry = Arc::clone(&pending);
+        let entry = entry.state();
+        if !entry.committed && self.overlay.pending(id).is_none() {
+            return Err(Error::Gone);
         }
         Ok(self.enter(actor, id, node.place.is_secret(), mode, Some(pending), None, state))
     }

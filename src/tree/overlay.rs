@@ -42,6 +42,8 @@ struct Tables {
     pending: HashMap<NodeId, Arc<Pending>>,
     names: HashMap<NodeId, BTreeMap<Name, NodeId>>,
     open: HashMap<NodeId, Vec<Arc<OpenFile>>>,
+    departed: HashMap<NodeId, Node>,
+    departures: u64,
 }
 
 /// See the module.
@@ -100,10 +102,13 @@ impl Overlay {
     }
 
     /// Takes the name away; the entry stays known by its id.
-    pub(super) fn unname(&self, node: &Node) {
+    pub(super) fn unname(&self, id: NodeId, node: &Node) {
         let mut tables = self.tables();
         if let (Some(name), Some(names)) = (&node.name, tables.names.get_mut(&node.parent)) {
-            names.remove(name);
+            // Once taken away, the name may be another new entry's by now.
+            if names.get(name) == Some(&id) {
+                names.remove(name);
+            }
             if names.is_empty() {
                 tables.names.remove(&node.parent);
             }
@@ -112,8 +117,32 @@ impl Overlay {
 
     /// Forgets an entry that is in the store now, or that nobody has open any longer.
     pub(super) fn forget(&self, id: NodeId, node: &Node) {
-        self.unname(node);
+        self.unname(id, node);
         self.tables().pending.remove(&id);
+    }
+
+    /// Keeps the node of a removed file, whose row goes with its last version, for those who have it open.
+    pub(super) fn depart(&self, nodes: &[(NodeId, Node)]) {
+        if nodes.is_empty() {
+            return;
+        }
+        let mut tables = self.tables();
+        tables.departures += 1;
+        for (id, node) in nodes {
+            if tables.open.contains_key(id) {
+                tables.departed.insert(*id, node.clone());
+            }
+        }
+    }
+
+    /// How often nodes were departing: whoever opens one that it saw before this moved on looks again.
+    pub(super) fn departures(&self) -> u64 {
+        self.tables().departures
+    }
+
+    /// A node that is in the store no longer, while somebody has it open.
+    pub(super) fn departed(&self, id: NodeId) -> Option<Node> {
+        self.tables().departed.get(&id).cloned()
     }
 
     pub(super) fn opened(&self, file: &Arc<OpenFile>) {
@@ -128,6 +157,7 @@ impl Overlay {
         let last = files.is_empty();
         if last {
             tables.open.remove(&file.node());
+            tables.departed.remove(&file.node());
         }
         last
     }

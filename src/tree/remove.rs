@@ -17,7 +17,7 @@ impl Namespace {
                 let view = self.view()?;
                 let above = view.directory(parent)?.content;
                 self.may_disturb(actor, parent, &above, pending.id, &state.node)?;
-                self.overlay.unname(&state.node);
+                self.overlay.unname(pending.id, &state.node);
                 state.node.removed = true;
                 return Ok(pending.id);
             }
@@ -25,12 +25,16 @@ impl Namespace {
         self.change(actor, |view, draft| {
             let above = view.directory(parent)?;
             let entry = view.entry(parent, name)?.ok_or(Error::NotFound)?;
-            let node = view.entry_node(&entry)?;
+            let node = view.entry_node(parent, name, &entry)?;
             if node.content.kind == Kind::Directory {
                 return Err(Error::IsADirectory);
             }
             let id = entry.content.node;
             self.may_disturb(actor, parent, &above.content, id, &node.content)?;
+            if is_tree_root(parent, &above.content) {
+                // Its owner was asked for.
+                draft.at(key::node(parent), above.revision);
+            }
             draft.at(key::entry(parent, name), entry.revision);
             draft.delete(key::entry(parent, name));
             self.retire(view, draft, id, node, true)?;
@@ -47,7 +51,7 @@ impl Namespace {
         self.change(actor, |view, draft| {
             let mut above = view.directory(parent)?;
             let entry = view.entry(parent, name)?.ok_or(Error::NotFound)?;
-            let node = view.entry_node(&entry)?;
+            let node = view.entry_node(parent, name, &entry)?;
             let id = entry.content.node;
             if node.content.kind == Kind::File {
                 return Err(Error::NotADirectory);
@@ -88,7 +92,7 @@ impl Namespace {
         for tree in Tree::ALL {
             let name = Name::parse(tree.as_str().as_bytes())?;
             let Some(entry) = view.entry(environment, &name)? else { continue };
-            let root = view.entry_node(&entry)?;
+            let root = view.entry_node(environment, &name, &entry)?;
             let id = entry.content.node;
             self.draft_empty(view, draft, id)?;
             draft.at(key::entry(environment, &name), entry.revision);
@@ -126,24 +130,30 @@ impl Namespace {
 
     /// Removes an entry by its node, for whoever may read and write it (`user.keyfs.remove`). Tells where it was.
     pub fn remove_by_editor(&self, actor: &dyn Actor, id: NodeId) -> Result<(NodeId, Name), Error> {
-        let view = self.view()?;
-        let node = self.known_node(&view, id)?;
+        if let Some(pending) = self.overlay.pending(id) {
+            let mut state = pending.state();
+            if !state.committed {
+                let name = state.node.name.clone().filter(|_| !state.node.removed).ok_or(Error::Gone)?;
+                self.may_edit(actor, id, &state.node)?;
+                self.overlay.unname(id, &state.node);
+                state.node.removed = true;
+                return Ok((state.node.parent, name));
+            }
+        }
+        let node = self.view()?.node(id)?.content;
         self.may_edit(actor, id, &node)?;
         let name = node.name.clone().ok_or(Error::NotPermitted("the root stays"))?;
         match (node.removed, node.kind) {
-            (true, _) => return Err(Error::Gone),
-            (false, Kind::File) => {
-                self.settle(id)?;
-                self.remove_file_as_editor(actor, id)?;
-            }
+            (true, _) => Err(Error::Gone),
+            (false, Kind::File) => self.remove_file_as_editor(actor, id),
             (false, Kind::Directory) => {
                 self.remove_directory(actor, node.parent, &name)?;
+                Ok((node.parent, name))
             }
         }
-        Ok((node.parent, name))
     }
 
-    fn remove_file_as_editor(&self, actor: &dyn Actor, id: NodeId) -> Result<(), Error> {
+    fn remove_file_as_editor(&self, actor: &dyn Actor, id: NodeId) -> Result<(NodeId, Name), Error> {
         self.change(actor, |view, draft| {
             let node = view.node(id)?;
             let name = node.content.name.clone().ok_or(Error::Gone)?;
@@ -154,7 +164,7 @@ impl Namespace {
             draft.delete(key::entry(parent, &name));
             self.retire(view, draft, id, node, true)?;
             draft.touch(parent, self.clock.now());
-            Ok(())
+            Ok((parent, name))
         })
     }
 

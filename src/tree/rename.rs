@@ -96,12 +96,12 @@ impl Namespace {
         to: (NodeId, &Name),
         mode: RenameMode,
     ) -> Result<(), Error> {
-        self.commit_before_move(from)?;
+        self.commit_before_move(actor, from)?;
         if let Some(pending) = self.overlay.named(to.0, to.1) {
             if mode == RenameMode::Keep {
                 return Err(Error::Exists);
             }
-            self.settle(pending.id)?;
+            self.settle(actor, pending.id)?;
         }
         self.change(actor, |view, draft| {
             let parents = Parents::read(view, from.0, to.0)?;
@@ -127,13 +127,13 @@ impl Namespace {
         })
     }
 
-    /// What was written to an open file and not flushed moves with it, so it is committed first.
-    fn commit_before_move(&self, from: (NodeId, &Name)) -> Result<(), Error> {
+    /// What the process itself wrote to an open file and did not flush moves with it, so it is committed first.
+    fn commit_before_move(&self, actor: &dyn Actor, from: (NodeId, &Name)) -> Result<(), Error> {
         let id = match self.overlay.named(from.0, from.1) {
             Some(pending) => Some(pending.id),
             None => self.view()?.entry(from.0, from.1)?.map(|entry| entry.content.node),
         };
-        id.map_or(Ok(()), |id| self.settle(id))
+        id.map_or(Ok(()), |id| self.settle(actor, id))
     }
 
     fn seat<'n>(
@@ -144,7 +144,7 @@ impl Namespace {
         above: &Node,
     ) -> Result<Option<Seat<'n>>, Error> {
         let Some(entry) = view.entry(parent, name)? else { return Ok(None) };
-        let node = view.entry_node(&entry)?;
+        let node = view.entry_node(parent, name, &entry)?;
         let id = entry.content.node;
         if is_tree_root(id, &node.content) {
             return Err(Error::NotPermitted("environments and their trees keep their names"));
@@ -237,6 +237,8 @@ impl Namespace {
                 if kept {
                     self.retire(view, draft, target.id(), target.node, false)?;
                 } else {
+                    let gone = Node { removed: true, ..target.node.content.clone() };
+                    draft.departing.push((target.id(), gone));
                     draft.at(key::node(target.id()), target.node.revision);
                 }
             }
@@ -253,7 +255,9 @@ impl Namespace {
             }
         }
         // The history that it leaves for another stays where it was.
-        if let (Some(_), Some(past), Place::In(_, root)) = (followed, own_past, node.place) {
+        if let (Some(_), Some(past), Place::In(_, root)) = (followed, own_past, node.place)
+            && view.find(past)?.is_some()
+        {
             draft.put(key::history(root, &old_path), row::encode_history(past));
         }
         let moved = i32::from(source.is_directory());
@@ -283,9 +287,7 @@ impl Namespace {
         for version in (value.base + 1).saturating_sub(kept).max(1)..oldest_kept.min(value.base + 1) {
             let Some((holder, own)) = view.locate(id, node, Version(version))? else { continue };
             draft.delete(key::value(holder, own));
-            let last = view.find(holder)?.and_then(|node| node.content.value).is_none_or(|value| value.own == own);
-            if last {
-                draft.delete(key::node(holder));
+            if self.draft_last_gone(view, draft, holder, own)? {
                 victim_kept &= holder != victim;
             }
         }

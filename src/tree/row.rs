@@ -426,6 +426,10 @@ impl Node {
                 if flag(row.byte()?)? {
                     let (own, base) = (row.long()?, row.long()?);
                     let previous = Some(row.node()?).filter(|id| id.0 != 0);
+                    // Versions begin at 1, and their number is the sum of the two.
+                    if own == 0 || base.checked_add(own).is_none_or(|version| version == u64::MAX) {
+                        return Err(Malformed);
+                    }
                     value = Some(Current { own, base, previous, size: row.long()? });
                 }
             }
@@ -527,10 +531,11 @@ impl Format {
         row.0
     }
 
-    /// The format of a row's content, which may have a tag behind it: it is read before there is a key to check one.
-    pub fn decode_tagged(content: &[u8]) -> Result<Format, Malformed> {
+    /// The format of a row's content.
+    pub fn decode(content: &[u8]) -> Result<Format, Malformed> {
         let mut row = Reader::new(content)?;
-        Ok(Format { store: StoreId(row.array()?), created: row.time()? })
+        let format = Format { store: StoreId(row.array()?), created: row.time()? };
+        row.end().map(|()| format)
     }
 }
 

@@ -109,7 +109,8 @@ pub fn create(
 /// What a store says of itself before it is unlocked. Nothing of it is to be trusted yet.
 pub fn format(store: &dyn Store) -> Result<Format, SetupError> {
     let row = store.snapshot()?.get(key::FORMAT)?.ok_or(SetupError::NotAStore)?;
-    Format::decode_tagged(&row.value).map_err(|row::Malformed| SetupError::Format)
+    let content = untagged(&row.value).ok_or(SetupError::Format)?;
+    Format::decode(content).map_err(|row::Malformed| SetupError::Format)
 }
 
 /// Unlocks a store. Its key must have the fingerprint that is on record for it.
@@ -119,10 +120,7 @@ pub fn unlock(store: Arc<dyn Store>, identities: &Identities, expected: &Fingerp
     let (from, to) = key::slots();
     let slots = snapshot.scan(from.as_slice()..to.as_slice(), Page { rows: 64, bytes: 1 << 20 })?;
     // No slot can be checked before one is opened: whoever wrote a false one fails at the fingerprint.
-    let files = slots.iter().filter_map(|(_, row)| {
-        let content = row.value.split_at_checked(row.value.len().checked_sub(crate::seal::TAG_BYTES)?)?.0;
-        row::decode_bytes(content).ok()
-    });
+    let files = slots.iter().filter_map(|(_, row)| row::decode_bytes(untagged(&row.value)?).ok());
     let store_key = StoreKey::from_slots(files, identities)?;
     if store_key.fingerprint(id) != *expected {
         return Err(SealError::WrongFingerprint.into());
@@ -147,6 +145,11 @@ pub fn unlock(store: Arc<dyn Store>, identities: &Identities, expected: &Fingerp
     Ok(Parts { store: Arc::clone(&store), seal, settings })
 }
 
+/// A row's content, for what is read before there is a key to check its tag.
+fn untagged(value: &[u8]) -> Option<&[u8]> {
+    value.split_at_checked(value.len().checked_sub(crate::seal::TAG_BYTES)?).map(|(content, _)| content)
+}
+
 fn damaged(key: &[u8], what: &str) -> SetupError {
     SetupError::Damaged(format!("row {} {what}", key.escape_ascii()))
 }
@@ -154,7 +157,7 @@ fn damaged(key: &[u8], what: &str) -> SetupError {
 impl Namespace {
     /// The format row, for what shows the store's age.
     pub fn created(&self) -> Result<Timestamp, Error> {
-        let format = self.view()?.read(key::FORMAT, Format::decode_tagged)?;
+        let format = self.view()?.read(key::FORMAT, Format::decode)?;
         Ok(format.ok_or(Error::NotFound)?.content.created)
     }
 }

@@ -7,11 +7,11 @@ use super::{Error, Namespace};
 use crate::access::Kind;
 use crate::audit::Address;
 use crate::id::{NodeId, Revision, Version};
-use crate::key::{Environment, Name};
+use crate::key::{Environment, Name, NameError};
 use crate::store::{Page, Snapshot};
 
-/// No chain of parents is longer: a key has at most 4,095 bytes, so at most 2,048 names, and three directories stand
-/// above it. A longer one would be a cycle.
+/// No longer chain of parents is followed: a key has at most 4,095 bytes, so at most 2,048 names, and three directories
+/// stand above it. Only a directory that is deep itself reaches further once it is moved below another.
 const DEEPEST: usize = 4096;
 
 /// A row's content, and the commit that wrote it.
@@ -78,10 +78,17 @@ impl<'a> View<'a> {
         self.read(&key::entry(parent, name), Entry::decode)
     }
 
-    /// The node that an entry names, which must be there.
-    pub(super) fn entry_node(&self, entry: &Stored<Entry>) -> Result<Stored<Node>, Error> {
-        let id = entry.content.node;
-        self.find(id)?.ok_or_else(|| self.damaged(&key::node(id), "a directory names it, and it is missing"))
+    /// The node that an entry names, which must be there, and must say so itself: an entry that was put back to an earlier
+    /// state names a node that is elsewhere by now, or removed.
+    pub(super) fn entry_node(&self, parent: NodeId, name: &Name, entry: &Stored<Entry>) -> Result<Stored<Node>, Error> {
+        let Entry { kind, node: id } = entry.content;
+        let missing = || self.damaged(&key::node(id), "a directory names it, and it is missing");
+        let node = self.find(id)?.ok_or_else(missing)?;
+        let Node { removed, kind: is, parent: within, name: called, .. } = &node.content;
+        if *removed || *is != kind || *within != parent || called.as_ref() != Some(name) {
+            return Err(self.damaged(&key::entry(parent, name), "it names a node that does not stand there"));
+        }
+        Ok(node)
     }
 
     pub(super) fn times(&self, directory: NodeId, node: &Node) -> Result<Times, Error> {
@@ -93,15 +100,20 @@ impl<'a> View<'a> {
         self.read(&key::value(id, own), Value::decode)
     }
 
-    /// The present value of a file, which must be there.
-    pub(super) fn current_value(&self, id: NodeId, current: &Current) -> Result<Stored<Value>, Error> {
+    /// The present value of a file, which must be there, and agree with its node: of the two rows, one that was put back to
+    /// an earlier state gives itself away.
+    pub(super) fn current_value(&self, id: NodeId, node: &Node) -> Result<(Current, Value), Error> {
+        let current = node.value.ok_or(Error::Gone)?;
         let missing = || self.damaged(&key::value(id, current.own), "it is the present value, and it is missing");
-        let value = self.value(id, current.own)?.ok_or_else(missing)?;
-        // A node row put back to an earlier state would name an earlier version: the later one gives it away.
-        if self.snapshot.get(&key::value(id, current.own + 1))?.is_some() {
+        let value = self.value(id, current.own)?.ok_or_else(missing)?.content;
+        if self.snapshot.get(&key::value(id, current.own.saturating_add(1)))?.is_some() {
             return Err(self.damaged(&key::node(id), "there is a later version than it names"));
         }
-        Ok(value)
+        // A version's permissions move with its entry's while it is the present one.
+        if value.permissions != node.permissions || value.size != current.size {
+            return Err(self.damaged(&key::node(id), "its present value was stored under other permissions"));
+        }
+        Ok((current, value))
     }
 
     pub(super) fn history(&self, root: NodeId, path: &[Name]) -> Result<Option<Stored<NodeId>>, Error> {
@@ -174,9 +186,11 @@ impl<'a> View<'a> {
 
     fn climb(&self, id: NodeId, node: &Node) -> Result<(Option<Environment>, Vec<Name>), Error> {
         let mut names = Vec::new();
+        let mut passed = Vec::new();
         let mut id = id;
         let mut node = node.clone();
         for _ in 0..DEEPEST {
+            passed.push(id);
             match node.place {
                 Place::Root => return Ok((None, names)),
                 Place::Environment => {
@@ -191,13 +205,28 @@ impl<'a> View<'a> {
             id = node.parent;
             node = above;
         }
-        Err(self.damaged(&key::node(id), "its directories form a circle"))
+        Err(self.endless(id, passed))
+    }
+
+    /// What is wrong with a chain of parents that is longer than any key: it goes round, or directories that are deep
+    /// themselves were moved below each other.
+    fn endless(&self, id: NodeId, mut passed: Vec<NodeId>) -> Error {
+        let length = passed.len();
+        passed.sort_unstable();
+        passed.dedup();
+        if passed.len() < length {
+            self.damaged(&key::node(id), "its directories form a circle")
+        } else {
+            NameError::TooLong.into()
+        }
     }
 
     /// Whether `ancestor` is `id` or one of the directories above it.
     pub(super) fn is_within(&self, id: NodeId, ancestor: NodeId) -> Result<bool, Error> {
         let mut id = id;
+        let mut passed = Vec::new();
         for _ in 0..DEEPEST {
+            passed.push(id);
             if id == ancestor {
                 return Ok(true);
             }
@@ -207,7 +236,7 @@ impl<'a> View<'a> {
             }
             id = node.parent;
         }
-        Err(self.damaged(&key::node(id), "its directories form a circle"))
+        Err(self.endless(id, passed))
     }
 
     /// Which of a node's versions has this number, as a node and its own number, along the chain of nodes whose

@@ -11,6 +11,7 @@ use super::open::{OpenFile, Progress, State};
 use super::row::{Current, Node, Value, key};
 use super::view::View;
 use super::{Actor, Draft, Error, Namespace};
+use crate::access::Kind;
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
@@ -41,18 +42,19 @@ impl Namespace {
         if !file.mode().write {
             return Err(Error::BadHandle);
         }
+        if data.is_empty() {
+            return Ok(());
+        }
         let mut state = file.state();
-        let limit = self.limits.value;
-        let too_large = || Error::ValueTooLarge(limit);
+        let offset = if file.mode().append { state.size() } else { offset };
+        let Some(end) = offset.checked_add(data.len() as u64).filter(|end| *end <= self.limits.value) else {
+            state.overflowed = true;
+            state.progress = Progress::Written;
+            return Err(Error::ValueTooLarge(self.limits.value));
+        };
         if state.appending {
-            let length = if state.loaded { state.content.len() as u64 } else { state.length };
-            if length + (state.appended.len() + data.len()) as u64 > limit {
-                return Err(too_large());
-            }
             state.appended.append(data)?;
         } else {
-            let offset = if file.mode().append { state.content.len() as u64 } else { offset };
-            let end = offset.checked_add(data.len() as u64).filter(|end| *end <= limit).ok_or_else(too_large)?;
             let (start, end) = (offset as usize, end as usize);
             if end > state.content.len() {
                 state.content.resize(end)?;
@@ -85,6 +87,7 @@ impl Namespace {
             state.appending = false;
         }
         state.content.resize(length as usize)?;
+        state.overflowed = false;
         state.progress = Progress::Written;
         Ok(())
     }
@@ -94,14 +97,17 @@ impl Namespace {
         if length > self.limits.value {
             return Err(Error::ValueTooLarge(self.limits.value));
         }
-        if self.overlay.pending(id).is_some() {
-            // Committed first, as the empty value that it is, by those who have it open.
-            self.settle(id)?;
-        }
+        self.settle(actor, id)?;
         self.change(actor, |view, draft| {
             let stored = view.node(id)?;
-            let current = stored.content.value.ok_or(Error::IsADirectory)?;
-            let value = view.current_value(id, &current)?.content;
+            if stored.content.kind == Kind::Directory {
+                return Err(Error::IsADirectory);
+            }
+            // The versions of what was removed end where its successor's begin.
+            if stored.content.removed {
+                return Err(Error::Gone);
+            }
+            let (current, value) = view.current_value(id, &stored.content)?;
             let mut content = self.opened(view, id, &stored.content, current.own, value, None)?;
             content.resize(length as usize)?;
             self.replace_value(actor, view, draft, id, stored.revision, stored.content, &Content::Whole(&content))
@@ -112,8 +118,10 @@ impl Namespace {
     fn present_content(&self, id: NodeId) -> Result<SecretBytes, Error> {
         let view = self.view()?;
         let node = self.known_node(&view, id)?;
-        let Some(current) = node.value else { return Ok(SecretBytes::new()) };
-        let value = view.current_value(id, &current)?.content;
+        if node.value.is_none() {
+            return Ok(SecretBytes::new());
+        }
+        let (current, value) = view.current_value(id, &node)?;
         self.opened(&view, id, &node, current.own, value, None)
     }
 
@@ -140,25 +148,41 @@ impl Namespace {
         let last = self.overlay.closed(file);
         if let Some(pending) = file.pending.as_ref().filter(|_| last) {
             let state = pending.state();
-            if !state.committed {
+            if !state.committed && self.overlay.open(pending.id).is_empty() {
                 self.overlay.forget(pending.id, &state.node);
             }
         }
     }
 
-    /// Commits what open files of the node hold, before something else is done to its entry.
-    pub(super) fn settle(&self, id: NodeId) -> Result<(), Error> {
-        for file in self.overlay.open(id) {
-            self.commit_file(&file.opener(), &file, Occasion::Sync)?;
+    /// Commits what the process itself has written to open files of the node, before something else is done to its entry.
+    /// What others are in the middle of writing stays theirs to flush: a new entry of theirs is committed as the empty one
+    /// that everybody sees.
+    pub(super) fn settle(&self, actor: &dyn Actor, id: NodeId) -> Result<(), Error> {
+        let files = self.overlay.open(id);
+        for file in files.iter().filter(|file| actor.shares_process_with(file.thread())) {
+            self.commit_file(actor, file, Occasion::Sync)?;
+        }
+        if let Some(pending) = self.overlay.pending(id) {
+            let mut entry = pending.state();
+            if !entry.committed && !entry.node.removed {
+                match files.first() {
+                    Some(file) => self.commit_creation(&file.opener(), id, &entry.node, &[])?,
+                    None => self.commit_creation(actor, id, &entry.node, &[])?,
+                };
+                entry.committed = true;
+                self.overlay.forget(id, &entry.node);
+            }
         }
         Ok(())
     }
 
     fn commit_file(&self, actor: &dyn Actor, file: &Arc<OpenFile>, occasion: Occasion) -> Result<(), Error> {
-        if !file.mode().write {
-            return Ok(());
-        }
+        // A file that was opened to read alone has something to commit where opening it made or emptied the entry.
         let mut state = file.state();
+        if state.overflowed {
+            state.failed = true;
+            return Err(Error::ValueTooLarge(self.limits.value));
+        }
         match state.progress {
             Progress::Nothing => return Ok(()),
             Progress::Emptied if occasion == Occasion::Close => {
@@ -196,15 +220,26 @@ impl Namespace {
                 if state.if_version.is_some_and(|version| version.0 != 0) {
                     return Err(Error::Stale);
                 }
-                let State { content, appended, .. } = state;
-                content.append(appended)?;
-                appended.truncate(0);
-                let current = self.commit_creation(actor, pending.id, &entry.node, content)?;
-                entry.committed = true;
-                self.overlay.forget(pending.id, &entry.node);
-                state.version = Some(current.version());
-                state.if_version = None;
-                return Ok(());
+                let mut whole = SecretBytes::with_capacity(state.content.len() + state.appended.len())?;
+                whole.append(&state.content)?;
+                whole.append(&state.appended)?;
+                let created = self.commit_creation(actor, pending.id, &entry.node, &whole);
+                // Where an answer was lost, the entry may be there by now; it is this one then, and goes on as such.
+                let ours = || Ok::<_, Error>(self.view()?.find(pending.id)?.is_some());
+                if created.is_ok() || (matches!(created, Err(Error::Exists)) && ours()?) {
+                    entry.committed = true;
+                    self.overlay.forget(pending.id, &entry.node);
+                }
+                match created {
+                    Err(Error::Exists) if entry.committed => {}
+                    Err(error) => return Err(error),
+                    Ok(current) => {
+                        state.content = whole;
+                        state.appended.truncate(0);
+                        self.committed(file, state, &current);
+                        return Ok(());
+                    }
+                }
             }
         }
         let id = file.node();
@@ -226,18 +261,33 @@ impl Namespace {
             })?
         };
         if let Some(current) = committed {
-            state.version = Some(current.version());
-            state.if_version = None;
-            if state.appending {
-                // What it reads from now on is what is there, with its own lines in it.
-                if file.mode().read {
-                    state.content = self.present_content(id)?;
-                }
-                state.length = current.size;
+            if state.appending && !state.appended.is_empty() {
+                // What was appended is in the value now, and must not be again, whatever follows.
                 state.appended.truncate(0);
+                state.loaded = false;
+            }
+            self.committed(file, state, &current);
+            if !state.loaded && file.mode().read {
+                // What it reads from now on is what is there, with its own lines in it.
+                state.content = self.present_content(id)?;
+                state.loaded = true;
+                state.forget_decision();
             }
         }
         Ok(())
+    }
+
+    /// What a commit leaves of an open file's state.
+    fn committed(&self, file: &OpenFile, state: &mut State, current: &Current) {
+        state.version = Some(current.version());
+        state.if_version = None;
+        state.length = current.size;
+        // A file that is appended to and began with nothing adds to what is there from now on, like any other.
+        state.appending = file.mode().append;
+        if state.appending && !file.mode().read {
+            state.content.truncate(0);
+            state.loaded = false;
+        }
     }
 
     /// Drafts the next version of a value. The same value again drafts nothing.
@@ -257,7 +307,7 @@ impl Namespace {
         let bytes: &[u8] = match content {
             Content::Whole(bytes) => {
                 if bytes.len() as u64 == current.size {
-                    let value = view.current_value(id, &current)?.content;
+                    let (_, value) = view.current_value(id, &node)?;
                     if *self.opened(view, id, &node, current.own, value, None)? == **bytes {
                         return Ok(current);
                     }
@@ -266,7 +316,7 @@ impl Namespace {
             }
             Content::Appended([]) => return Ok(current),
             Content::Appended(bytes) => {
-                let value = view.current_value(id, &current)?.content;
+                let (_, value) = view.current_value(id, &node)?;
                 merged = self.opened(view, id, &node, current.own, value, None)?;
                 if (merged.len() + bytes.len()) as u64 > self.limits.value {
                     return Err(Error::ValueTooLarge(self.limits.value));
@@ -311,7 +361,7 @@ impl Namespace {
     }
 
     /// Takes away the version that a new one pushes out of the history.
-    fn prune(
+    pub(super) fn prune(
         &self,
         view: &View<'_>,
         draft: &mut Draft<'_>,
@@ -325,12 +375,27 @@ impl Namespace {
         let Some((holder, own)) = view.locate(id, node, Version(oldest))? else { return Ok(()) };
         draft.delete(key::value(holder, own));
         if holder != id {
-            // A node whose last version goes is nobody's history any longer.
-            let last = view.find(holder)?.and_then(|node| node.content.value).is_none_or(|value| value.own == own);
-            if last {
-                draft.delete(key::node(holder));
-            }
+            self.draft_last_gone(view, draft, holder, own)?;
         }
         Ok(())
+    }
+
+    /// A removed node whose last version goes is nobody's history any longer: it goes too. Whether it does.
+    pub(super) fn draft_last_gone(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        holder: NodeId,
+        own: u64,
+    ) -> Result<bool, Error> {
+        let node = view.find(holder)?;
+        let last = node.as_ref().and_then(|node| node.content.value).is_none_or(|value| value.own == own);
+        if last {
+            draft.delete(key::node(holder));
+            if let Some(node) = node {
+                draft.departing.push((holder, node.content));
+            }
+        }
+        Ok(last)
     }
 }
