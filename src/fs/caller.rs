@@ -3,6 +3,8 @@
 //! Invariants:
 //! - What can't be learnt lets nobody in: a caller whose groups are not known has its primary group alone.
 //! - `/proc` is read at most once for a request, and only if an answer depends on it.
+//! - Nothing is read that waits for the caller. A file that is closed by `execve(2)` is flushed while its process holds
+//!   the lock that `/proc/<pid>/exe` takes: to look there would be to wait for each other for ever.
 
 use std::cell::OnceCell;
 use std::fs::File;
@@ -23,7 +25,16 @@ pub(super) struct Caller {
     uid: Uid,
     gid: Gid,
     thread: u32,
+    program: Program,
     status: OnceCell<Option<Status>>,
+}
+
+/// Which program the caller runs.
+enum Program {
+    /// `/proc` says.
+    Asked,
+    /// This, as it was learnt before; `None` where it was not.
+    Known(Option<PathBuf>),
 }
 
 /// What `/proc/<thread>/status` says.
@@ -34,7 +45,22 @@ struct Status {
 
 impl Caller {
     pub(super) fn of(request: &Request) -> Caller {
-        Caller { uid: Uid(request.uid()), gid: Gid(request.gid()), thread: request.pid(), status: OnceCell::new() }
+        let (uid, gid, thread) = (Uid(request.uid()), Gid(request.gid()), request.pid());
+        Caller { uid, gid, thread, program: Program::Asked, status: OnceCell::new() }
+    }
+
+    /// Who closes a file that `program` opened.
+    pub(super) fn closing(request: &Request, program: Option<PathBuf>) -> Caller {
+        Caller { program: Program::Known(program), ..Caller::of(request) }
+    }
+
+    /// The program that the caller runs. Not for a request that comes of closing a file.
+    pub(super) fn program(&self) -> Option<PathBuf> {
+        match &self.program {
+            Program::Known(program) => program.clone(),
+            Program::Asked if self.thread == 0 => None,
+            Program::Asked => std::fs::read_link(format!("/proc/{}/exe", self.thread)).ok(),
+        }
     }
 
     fn status(&self) -> Option<&Status> {
@@ -87,8 +113,7 @@ impl Actor for Caller {
     }
 
     fn process(&self) -> Process {
-        let executable: Option<PathBuf> =
-            if self.thread == 0 { None } else { std::fs::read_link(format!("/proc/{}/exe", self.thread)).ok() };
+        let executable = self.program();
         // The groups were asked for only if they mattered; for the number alone the file is not read.
         let known = self.status.get().and_then(Option::as_ref);
         Process { pid: known.map_or(self.thread, |status| status.process), uid: self.uid, gid: self.gid, executable }
@@ -115,7 +140,8 @@ mod tests {
     use super::*;
 
     fn caller(uid: u32, gid: u32) -> Caller {
-        Caller { uid: Uid(uid), gid: Gid(gid), thread: std::process::id(), status: OnceCell::new() }
+        let thread = std::process::id();
+        Caller { uid: Uid(uid), gid: Gid(gid), thread, program: Program::Asked, status: OnceCell::new() }
     }
 
     #[test]

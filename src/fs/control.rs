@@ -238,7 +238,7 @@ impl Adapter {
             number => match self.places.get(number).ok_or(Error::Gone)? {
                 Place::Version(root, names, version) => {
                     let file = self.namespace.open_version(actor, root, &names, version)?;
-                    Ok(Handle::File { file, mapped: false.into() })
+                    Ok(Handle::File { file, program: None, mapped: false.into() })
                 }
                 Place::Environment(_) | Place::Path(..) => Err(Error::IsADirectory),
             },

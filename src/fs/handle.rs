@@ -3,6 +3,7 @@
 //! Invariant: a number is given out once in the life of a mount, so that a late request never meets another file.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +17,8 @@ pub(super) enum Handle {
     /// A key, or an earlier version of one.
     File {
         file: Arc<OpenFile>,
+        /// The program that opened it to write, which is who stores what is written.
+        program: Option<PathBuf>,
         /// Whether the kernel has read it into its page cache, as a mapping does.
         mapped: AtomicBool,
     },

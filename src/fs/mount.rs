@@ -56,7 +56,9 @@ pub enum MountError {
     #[error("/dev/fuse is missing; load it with `modprobe fuse`, or give the container --device /dev/fuse")]
     NoDevice,
     /// `/proc` is missing, or of another pid namespace: the groups in it would be those of other processes.
-    #[error("/proc does not show this daemon's own pid namespace; mount one that does (`unshare --mount-proc`, or `mount -t proc proc /proc`)")]
+    #[error(
+        "/proc does not show this daemon's own pid namespace; mount one that does (`unshare --mount-proc`, or `mount -t proc proc /proc`)"
+    )]
     ForeignProc,
     /// There is no helper for unprivileged mounts.
     #[error("mounting as this user takes `fusermount3`; install the package fuse3")]
@@ -91,7 +93,9 @@ pub fn prepare(path: &Path) -> Result<(PathBuf, bool), MountError> {
     let refused = |error: io::Error| MountError::Refused(path.into(), error);
     let absolute = std::path::absolute(path).map_err(refused)?;
     let mut cleared = false;
-    if let Err(error) = absolute.metadata() {
+    // What the kernel remembers of a mount's root it tells without the daemon; how much room there is, it asks for.
+    let answer = absolute.metadata().and_then(|_| Ok(nix::sys::statfs::statfs(&absolute)?));
+    if let Err(error) = answer {
         match error.raw_os_error() {
             Some(libc::ENOENT) => return Err(MountError::Missing(path.into())),
             Some(libc::ENOTCONN) => {

@@ -195,7 +195,12 @@ fn wait(mounted: Mounted, signals: SigSet, audit: &Audit) -> Result<(), Failure>
             return Ok(mounted.join()?);
         }
         match receiver.recv_timeout(Duration::from_millis(100)) {
-            Ok(Signal::SIGHUP) => audit.reopen()?,
+            // It goes on in the log that it has.
+            Ok(Signal::SIGHUP) => {
+                if let Err(error) = audit.reopen() {
+                    log::error!("after a SIGHUP: {error}");
+                }
+            }
             Ok(signal) => {
                 log::info!("{signal}: unmounting");
                 return Ok(mounted.stop()?);

@@ -1,0 +1,602 @@
+//! Each operation of the kernel: one call, one answer.
+//!
+//! Invariant: whatever happens, a request is answered once.
+//!
+//! It deliberately decides nothing; what an operation takes more than a call is in the parent module or beside it.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use fuser::{
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, PollEvents, PollFlags, PollNotifier,
+    RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
+};
+
+use super::caller::Caller;
+use super::dir::Listing;
+use super::handle::Handle;
+use super::inode::{FLEETING, Inode, LASTING, NOTHING, lifetime};
+use super::metrics::Operation;
+use super::{Adapter, SetAttr};
+use crate::access::Mode;
+use crate::id::{Gid, Uid};
+use crate::key::Name;
+use crate::tree::{Error, OpenMode, RenameMode, SetTime};
+
+/// The longest write in one request, in bytes; as much as a value may have by default.
+const LONGEST_WRITE: u32 = 1 << 20;
+
+/// Node ids are never used again, so there is one generation of each.
+const GENERATION: Generation = Generation(0);
+
+/// Without these a mount would grant or refuse the wrong things, so there is none.
+const NEEDED: InitFlags =
+    InitFlags::FUSE_POSIX_ACL.union(InitFlags::FUSE_DONT_MASK).union(InitFlags::FUSE_ATOMIC_O_TRUNC);
+
+/// These are good to have.
+const WANTED: [InitFlags; 4] = [
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_DO_READDIRPLUS,
+    InitFlags::FUSE_READDIRPLUS_AUTO,
+    InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
+];
+
+fn set_time(time: TimeOrNow) -> SetTime {
+    match time {
+        TimeOrNow::Now => SetTime::Now,
+        TimeOrNow::SpecificTime(time) => SetTime::To(time.into()),
+    }
+}
+
+fn open_mode(flags: i32) -> OpenMode {
+    let (read, write) = match OpenFlags(flags).acc_mode() {
+        OpenAccMode::O_RDONLY => (true, false),
+        OpenAccMode::O_WRONLY => (false, true),
+        OpenAccMode::O_RDWR => (true, true),
+    };
+    OpenMode { read, write, append: flags & libc::O_APPEND != 0, truncate: flags & libc::O_TRUNC != 0 && write }
+}
+
+/// How the kernel is to treat an open file. Reads reach the daemon each time: for secrets so that no plaintext is cached, for
+/// variables because a cache that is shared with a writer shows cut values.
+fn open_flags(mode: OpenMode) -> FopenFlags {
+    if mode.write { FopenFlags::FOPEN_DIRECT_IO } else { FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH }
+}
+
+/// Answers a request for an attribute's bytes: their number where `size` is 0.
+fn answer_xattr(reply: ReplyXattr, size: u32, outcome: Result<Vec<u8>, Errno>) {
+    match outcome {
+        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
+        Ok(value) if value.len() > size as usize => reply.error(Errno::ERANGE),
+        Ok(value) => reply.data(&value),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+fn answer_entry(reply: ReplyEntry, outcome: Result<(FileAttr, bool), Errno>) {
+    match outcome {
+        Ok((attributes, lasting)) => {
+            // A name whose attributes move may be one that was never committed, and can go as it came.
+            let lifetime = if lasting { LASTING } else { FLEETING };
+            reply.entry(&lifetime, &attributes, GENERATION);
+        }
+        Err(errno) => reply.error(errno),
+    }
+}
+
+fn answer(reply: ReplyEmpty, outcome: Result<(), Errno>) {
+    match outcome {
+        Ok(()) => reply.ok(),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        config.add_capabilities(NEEDED).map_err(|missing| {
+            log::error!("the kernel's FUSE lacks {missing:?}, without which permissions would not hold");
+            io::Error::from_raw_os_error(libc::EPROTO)
+        })?;
+        for flag in WANTED {
+            if config.add_capabilities(flag).is_err() {
+                log::info!("the kernel's FUSE lacks {flag:?}; keyfs does without");
+            }
+        }
+        let _ = config.set_max_write(LONGEST_WRITE);
+        Ok(())
+    }
+
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = self.serve(Operation::Lookup, || match self.find(request, parent, name) {
+            // That a name is not there is remembered too.
+            Err(Error::NotFound) if matches!(self.root.inode(parent), Inode::Node(_)) => Ok((NOTHING, true)),
+            found => found,
+        });
+        answer_entry(reply, found);
+    }
+
+    fn forget(&self, _: &Request, number: INodeNo, times: u64) {
+        if let Inode::Control(number) = self.root.inode(number) {
+            self.places.forget(number, times);
+        }
+    }
+
+    fn getattr(&self, request: &Request, number: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        let found = self.serve(Operation::Getattr, || match self.root.inode(number) {
+            Inode::Control(control) => Ok((self.control_attributes(&Caller::of(request), control)?, FLEETING)),
+            Inode::Node(id) => {
+                let attributes = self.namespace.attributes(&Caller::of(request), id)?;
+                Ok((self.root.attributes(&attributes), lifetime(&attributes)))
+            }
+        });
+        match found {
+            Ok((attributes, lifetime)) => reply.attr(&lifetime, &attributes),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // as fuser has it
+    fn setattr(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        handle: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let change = SetAttr {
+            size,
+            mode: mode.map(Mode::from_bits),
+            owner: uid.map(Uid),
+            group: gid.map(Gid),
+            accessed: atime.map(set_time),
+            modified: mtime.map(set_time),
+        };
+        let set = self.serve(Operation::Setattr, || self.set(request, self.node(number)?, handle, change));
+        match set {
+            Ok(attributes) => reply.attr(&lifetime(&attributes), &self.root.attributes(&attributes)),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        _: u32,
+        reply: ReplyEntry,
+    ) {
+        let made = self.serve(Operation::Mknod, || {
+            if mode & libc::S_IFMT != libc::S_IFREG {
+                return Err(Error::NotPermitted("a key is a file or a directory, and nothing else"));
+            }
+            let (parent, name) = self.seat(parent, name)?;
+            let (mode, umask) = (Mode::from_bits(mode), Mode::from_bits(umask));
+            let attributes = self.namespace.make_file(&Caller::of(request), parent, &name, mode, umask)?;
+            Ok((self.root.attributes(&attributes), attributes.lasting))
+        });
+        answer_entry(reply, made);
+    }
+
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
+        let made = self.serve(Operation::Mkdir, || {
+            let (parent, name) = self.seat(parent, name)?;
+            let (mode, umask) = (Mode::from_bits(mode), Mode::from_bits(umask));
+            let attributes = self.namespace.make_directory(&Caller::of(request), parent, &name, mode, umask)?;
+            Ok((self.root.attributes(&attributes), attributes.lasting))
+        });
+        answer_entry(reply, made);
+    }
+
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let removed = self.serve(Operation::Unlink, || {
+            let (parent, name) = self.seat(parent, name)?;
+            self.namespace.remove_file(&Caller::of(request), parent, &name).map(drop)
+        });
+        answer(reply, removed);
+    }
+
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let removed = self.serve(Operation::Rmdir, || {
+            let (parent, name) = self.seat(parent, name)?;
+            self.namespace.remove_directory(&Caller::of(request), parent, &name).map(drop)
+        });
+        answer(reply, removed);
+    }
+
+    fn rename(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let renamed = self.serve(Operation::Rename, || {
+            let mode = match flags {
+                RenameFlags::RENAME_NOREPLACE => RenameMode::Keep,
+                RenameFlags::RENAME_EXCHANGE => RenameMode::Exchange,
+                flags if flags.is_empty() => RenameMode::Replace,
+                _ => return Err(Error::Invalid("of the flags, RENAME_NOREPLACE or RENAME_EXCHANGE are known")),
+            };
+            let (from, to) = (self.seat(parent, name)?, self.seat(new_parent, new_name)?);
+            self.namespace.rename(&Caller::of(request), (from.0, &from.1), (to.0, &to.1), mode)
+        });
+        answer(reply, renamed);
+    }
+
+    fn open(&self, request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let mode = open_mode(flags.0);
+        let opened = self.serve(Operation::Open, || {
+            let caller = Caller::of(request);
+            match self.root.inode(number) {
+                Inode::Control(_) if mode.write => Err(Error::Denied("control files are for reading alone")),
+                Inode::Control(control) => self.control_open(&caller, control),
+                Inode::Node(id) => {
+                    let file = self.namespace.open(&caller, id, mode)?;
+                    let program = if mode.write { caller.program() } else { None };
+                    Ok(Handle::File { file, program, mapped: AtomicBool::new(false) })
+                }
+            }
+        });
+        match opened {
+            Ok(handle) => reply.opened(self.handles.add(handle), open_flags(mode)),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let how = open_mode(flags);
+        let created = self.serve(Operation::Create, || {
+            let (parent, name) = self.seat(parent, name)?;
+            let permissions = (Mode::from_bits(mode), Mode::from_bits(umask));
+            let exclusive = flags & libc::O_EXCL != 0;
+            self.namespace.create(&Caller::of(request), parent, &name, permissions, how, exclusive)
+        });
+        match created {
+            Ok((attributes, file)) => {
+                let program = Caller::of(request).program();
+                let handle = self.handles.add(Handle::File { file, program, mapped: AtomicBool::new(false) });
+                let lifetime = lifetime(&attributes);
+                // With a flush, also where it is open for reading alone: the flush commits the creation.
+                let flags = FopenFlags::FOPEN_DIRECT_IO;
+                reply.created(&lifetime, &self.root.attributes(&attributes), GENERATION, handle, flags);
+            }
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn read(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        // The answer is written while the value is at hand, so that it is never copied.
+        let mut reply = Some(reply);
+        let mut show = |bytes: &[u8]| {
+            if let Some(reply) = reply.take() {
+                reply.data(bytes);
+            }
+        };
+        let shown = self.serve(Operation::Read, || {
+            let handle = self.handles.get(handle).ok_or(Error::BadHandle)?;
+            match &*handle {
+                Handle::Directory(_) => Err(Error::IsADirectory),
+                Handle::Text(text) => {
+                    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+                    let end = start.saturating_add(size as usize).min(text.len());
+                    show(text.get(start..end).unwrap_or_default());
+                    Ok(())
+                }
+                Handle::File { file, mapped, .. } => {
+                    // Only read(2) names an owner of locks; what fills the page cache does not.
+                    if lock_owner.is_none() && !mapped.swap(true, Ordering::Relaxed) {
+                        self.invalidator.mapped(number);
+                    }
+                    self.namespace.read(&Caller::of(request), file, offset, size, show)
+                }
+            }
+        });
+        if let (Some(reply), Err(errno)) = (reply, shown) {
+            reply.error(errno);
+        }
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let written = self.serve(Operation::Write, || self.namespace.write(&*self.file(handle)?, offset, data));
+        match written {
+            Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn flush(&self, request: &Request, number: INodeNo, handle: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        let flushed = self.serve(Operation::Flush, || match self.handles.get(handle).as_deref() {
+            Some(Handle::File { file, program, .. }) => {
+                self.namespace.flush(&Caller::closing(request, program.clone()), file)?;
+                self.invalidator.committed(number);
+                Ok(())
+            }
+            Some(Handle::Text(_) | Handle::Directory(_)) => Ok(()),
+            None => Err(Error::BadHandle),
+        });
+        answer(reply, flushed);
+    }
+
+    fn release(
+        &self,
+        _: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        _: bool,
+        reply: ReplyEmpty,
+    ) {
+        let released = self.serve(Operation::Release, || {
+            if let Some(Handle::File { file, mapped, .. }) = self.handles.remove(handle).as_deref() {
+                self.namespace.release(file);
+                if mapped.load(Ordering::Relaxed) {
+                    self.invalidator.unmapped(number);
+                }
+                self.invalidator.committed(number);
+            }
+            Ok(())
+        });
+        answer(reply, released);
+    }
+
+    fn fsync(&self, request: &Request, number: INodeNo, handle: FileHandle, _: bool, reply: ReplyEmpty) {
+        let synced = self.serve(Operation::Fsync, || match self.handles.get(handle).as_deref() {
+            Some(Handle::File { file, .. }) => {
+                self.namespace.sync(&Caller::of(request), file)?;
+                self.invalidator.committed(number);
+                Ok(())
+            }
+            Some(Handle::Text(_) | Handle::Directory(_)) => Ok(()),
+            None => Err(Error::BadHandle),
+        });
+        answer(reply, synced);
+    }
+
+    fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let opened = self.serve(Operation::Opendir, || Ok(self.handles.add(Handle::Directory(Listing::new()))));
+        match opened {
+            Ok(handle) => reply.opened(handle, FopenFlags::empty()),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn readdir(&self, request: &Request, number: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let listed = self.serve(Operation::Readdir, || {
+            let lines = self.lines(request, number, handle, offset)?;
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            for (next, line) in (offset + 1..).zip(lines.iter().skip(start)) {
+                if reply.add(self.root.number(line.inode), next, line.kind, &line.name) {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        match listed {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn readdirplus(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let listed = self.serve(Operation::Readdir, || {
+            let lines = self.lines(request, number, handle, offset)?;
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            for (next, line) in (offset + 1..).zip(lines.iter().skip(start)) {
+                let Some((attributes, lasting)) = self.line_attributes(request, number, line) else { continue };
+                let lifetime = if lasting { LASTING } else { FLEETING };
+                if reply.add(attributes.ino, next, &line.name, &lifetime, &attributes, GENERATION) {
+                    // It did not fit, so the kernel was not told of it after all.
+                    if let Inode::Control(control) = self.root.inode(attributes.ino) {
+                        self.places.forget(control, 1);
+                    }
+                    break;
+                }
+            }
+            Ok(())
+        });
+        match listed {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        self.handles.remove(handle);
+        reply.ok();
+    }
+
+    fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        // What was answered is on stable storage already.
+        reply.ok();
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        const BLOCK: u32 = 4096;
+        match self.serve(Operation::Statfs, || Ok(self.namespace.store().usage()?)) {
+            Ok(usage) => {
+                let blocks = |bytes: u64| bytes / u64::from(BLOCK);
+                // The number of files has no limit but the space, which is said with zeros, as btrfs does.
+                reply.statfs(
+                    blocks(usage.total),
+                    blocks(usage.free),
+                    blocks(usage.free),
+                    0,
+                    0,
+                    BLOCK,
+                    Name::MAX_BYTES as u32,
+                    BLOCK,
+                );
+            }
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn setxattr(
+        &self,
+        request: &Request,
+        number: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _: u32,
+        reply: ReplyEmpty,
+    ) {
+        let set = self.serve(Operation::Setxattr, || {
+            self.set_attribute(&Caller::of(request), self.node(number)?, name, value, flags)
+        });
+        answer(reply, set);
+    }
+
+    fn getxattr(&self, request: &Request, number: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let value = self.serve(Operation::Getxattr, || match self.root.inode(number) {
+            Inode::Node(id) => self.attribute(&Caller::of(request), id, name),
+            Inode::Control(_) => Err(Error::NoAttribute),
+        });
+        answer_xattr(reply, size, value);
+    }
+
+    fn listxattr(&self, _: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
+        let names = self.serve(Operation::Listxattr, || match self.root.inode(number) {
+            Inode::Node(id) => self.attribute_names(id),
+            Inode::Control(_) => Ok(Vec::new()),
+        });
+        answer_xattr(reply, size, names);
+    }
+
+    fn removexattr(&self, request: &Request, number: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let removed = self
+            .serve(Operation::Removexattr, || self.remove_attribute(&Caller::of(request), self.node(number)?, name));
+        answer(reply, removed);
+    }
+
+    // What a key is not, or has no need of. Where the answer is ENOSYS the kernel asks once and does it by itself, or
+    // refuses it, from then on.
+
+    fn symlink(&self, _: &Request, _: INodeNo, _: &OsStr, _: &Path, reply: ReplyEntry) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn link(&self, _: &Request, _: INodeNo, _: INodeNo, _: &OsStr, reply: ReplyEntry) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn readlink(&self, _: &Request, _: INodeNo, reply: ReplyData) {
+        reply.error(Errno::EINVAL);
+    }
+
+    fn ioctl(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: IoctlFlags,
+        _: u32,
+        _: &[u8],
+        _: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(Errno::ENOTTY);
+    }
+
+    fn lseek(&self, _: &Request, _: INodeNo, _: FileHandle, _: i64, _: i32, reply: ReplyLseek) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn fallocate(&self, _: &Request, _: INodeNo, _: FileHandle, _: u64, _: u64, _: i32, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn copy_file_range(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: u64,
+        _: INodeNo,
+        _: FileHandle,
+        _: u64,
+        _: u64,
+        _: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn poll(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: PollNotifier,
+        _: PollEvents,
+        _: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn bmap(&self, _: &Request, _: INodeNo, _: u32, _: u64, reply: ReplyBmap) {
+        reply.error(Errno::ENOSYS);
+    }
+}
