@@ -47,6 +47,36 @@ pub enum Rule {
 }
 
 /// Leave to decrypt the value of one secret, once: it can't be copied, and opening a value takes it.
+///
+/// Only the gate makes one, so code that opens a value without having asked does not compile:
+///
+/// ```compile_fail,E0061
+/// # use keyfs::seal::{Binding, Seal};
+/// fn read(seal: &Seal, binding: &Binding, record: &[u8]) {
+///     let _ = seal.open(binding, record);
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// # use keyfs::access::gate::{Grant, Purpose};
+/// # use keyfs::id::NodeId;
+/// let grant = Grant { node: NodeId(7), purpose: Purpose::Read, rule: None };
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use keyfs::access::gate::Grant;
+/// fn twice(grant: Grant) -> (Grant, Grant) {
+///     (grant.clone(), grant)
+/// }
+/// ```
+///
+/// ```
+/// # use keyfs::access::gate::Grant;
+/// # use keyfs::seal::{Binding, Opened, Seal, SealError};
+/// fn read(seal: &Seal, grant: Grant, binding: &Binding, record: &[u8]) -> Result<Opened, SealError> {
+///     seal.open(grant, binding, record)
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a grant that isn't used was asked for needlessly, or the value was opened without it"]
 pub struct Grant {
@@ -134,7 +164,7 @@ pub fn history(current: &Permissions, then: &Permissions, caller: &Caller<'_>, n
 ///
 /// **Invariant:** what it opens goes into a new sealed record of the same entry, and nowhere else: not to a caller, not
 /// to a reader's handle, not into another entry.
-pub fn carry(node: NodeId) -> Grant {
+pub(crate) fn carry(node: NodeId) -> Grant {
     Grant { node, purpose: Purpose::Carry, rule: None }
 }
 
