@@ -89,6 +89,7 @@ pub struct Mounted {
 /// Makes a mount point fit to be mounted on: an absolute path without symbolic links, a directory, and nothing on it. The
 /// mount of a daemon that is gone is cleared away, which the second part of the answer says.
 pub fn prepare(path: &Path) -> Result<(PathBuf, bool), MountError> {
+    check_device()?;
     check_proc()?;
     let refused = |error: io::Error| MountError::Refused(path.into(), error);
     let absolute = std::path::absolute(path).map_err(refused)?;
@@ -113,6 +114,10 @@ pub fn prepare(path: &Path) -> Result<(PathBuf, bool), MountError> {
         return Err(MountError::Busy(path.into(), mount.file_system));
     }
     if place.is_dir() { Ok((place, cleared)) } else { Err(MountError::NotADirectory(path.into())) }
+}
+
+fn check_device() -> Result<(), MountError> {
+    if Path::new("/dev/fuse").exists() { Ok(()) } else { Err(MountError::NoDevice) }
 }
 
 /// The numbers of callers mean something only in a `/proc` of the daemon's own pid namespace.
@@ -187,9 +192,7 @@ pub fn mount(
     mut info: Info,
     allow_other: bool,
 ) -> Result<Mounted, MountError> {
-    if !Path::new("/dev/fuse").exists() {
-        return Err(MountError::NoDevice);
-    }
+    check_device()?;
     check_proc()?;
     info.started = SystemTime::now();
     let mount_point = info.mount_point.clone();

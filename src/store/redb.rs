@@ -20,7 +20,7 @@ mod trouble;
 use std::cell::RefCell;
 use std::fs::File;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::JoinHandle;
@@ -48,6 +48,25 @@ pub struct RedbStore {
     committer: Option<JoinHandle<()>>,
 }
 
+/// A store that was opened for a look. The file is this process's alone for as long.
+pub struct Tried {
+    store: Arc<RedbStore>,
+    medium: Arc<dyn Medium>,
+    path: PathBuf,
+}
+
+impl Tried {
+    /// The store as it is. What is done to it is done in memory.
+    pub fn store(&self) -> Arc<RedbStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Opens it in earnest. No other process has had the file in between.
+    pub fn keep(self) -> Result<RedbStore, OpenError> {
+        RedbStore::over(Engine::keep(self.medium), &self.path)
+    }
+}
+
 struct Job {
     batch: Batch,
     answer: SyncSender<Result<Revision, CommitError>>,
@@ -73,6 +92,13 @@ impl RedbStore {
     /// Opens the store in a file. Reads the whole file, to refuse a damaged one before anything is written to it.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         Self::open_on(Arc::new(FileMedium::open(path)?), path)
+    }
+
+    /// Opens the store in a file for a look: nothing is written to the file until it is kept.
+    pub fn try_out(path: &Path) -> Result<Tried, OpenError> {
+        let medium: Arc<dyn Medium> = Arc::new(FileMedium::open(path)?);
+        let store = Arc::new(Self::over(Engine::try_out(medium.clone()), path)?);
+        Ok(Tried { store, medium, path: path.into() })
     }
 
     /// Makes a store on an empty medium; `path` is what errors call it.

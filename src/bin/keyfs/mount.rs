@@ -3,7 +3,6 @@
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -101,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return detach(arguments);
     }
     if arguments.detached {
-        // The terminal's signals are not for a daemon; failing means that it leads a session already.
+        // The terminal and its signals are not for a daemon; failing means that it leads a session already.
         let _ = nix::unistd::setsid();
     }
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
@@ -113,7 +112,7 @@ fn detach(arguments: &Arguments) -> Result<(), Failure> {
     let program = std::env::current_exe().map_err(Failure::system)?;
     let given = std::env::args_os().skip(1).filter(|argument| argument != "--background");
     let mut command = Command::new(program);
-    command.args(given).arg("--detached").stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    command.args(given).arg("--detached").stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(Failure::system)?;
     let mut told = Vec::new();
     if let Some(mut stdout) = child.stdout.take() {
@@ -276,7 +275,18 @@ fn open(arguments: &Arguments, files: &Files) -> Result<(Parts, keyfs::id::Store
         make_parent(&files.store)?;
         return create(arguments, files, &identities);
     }
-    let store = Arc::new(RedbStore::open(&files.store)?);
+    // What can't be unlocked, or was tampered with, is refused before anything is written to it.
+    let tried = RedbStore::try_out(&files.store)?;
+    drop(unlock(arguments, files, &identities, tried.store())?);
+    unlock(arguments, files, &identities, Arc::new(tried.keep()?))
+}
+
+fn unlock(
+    arguments: &Arguments,
+    files: &Files,
+    identities: &Identities,
+    store: Arc<RedbStore>,
+) -> Result<(Parts, keyfs::id::StoreId), Failure> {
     let named = |failure: tree::SetupError| {
         let failure = Failure::from(failure);
         failure.about(&files.store)
@@ -296,19 +306,31 @@ fn open(arguments: &Arguments, files: &Files) -> Result<(Parts, keyfs::id::Store
             ));
         }
     };
-    let parts = tree::unlock(Arc::clone(&store) as Arc<_>, &identities, &expected).map_err(named)?;
+    let parts = tree::unlock(Arc::clone(&store) as Arc<_>, identities, &expected).map_err(|failure| {
+        if let tree::SetupError::Damaged(what) = &failure {
+            put_on_record(files, format.store, what);
+        }
+        named(failure)
+    })?;
     let ledger = Arc::clone(&parts.seal) as Arc<_>;
     match store.attach_ledger(ledger) {
         Ok(LedgerState::Attached) => Ok((parts, format.store)),
-        Ok(LedgerState::Absent | LedgerState::Tampered) => Err(tampered(files, format.store)),
-        Err(error) => Err(Failure::new(7, error).about(&files.store)),
+        Ok(LedgerState::Absent | LedgerState::Tampered) => {
+            let what = "its rows are not those that the daemon left: rows were changed, taken away or put back";
+            put_on_record(files, format.store, what);
+            let failure = Failure::new(7, format!("the store is damaged: {what}; restore it from a backup"));
+            Err(failure.about(&files.store))
+        }
+        Err(error) => {
+            put_on_record(files, format.store, &error.to_string());
+            Err(Failure::new(7, error).about(&files.store))
+        }
     }
 }
 
 /// A store whose rows were changed by somebody without its key is on record before it is refused.
-fn tampered(files: &Files, store: keyfs::id::StoreId) -> Failure {
+fn put_on_record(files: &Files, store: keyfs::id::StoreId, what: &str) {
     use keyfs::audit::{Event, Record};
-    let what = "its rows are not those that the daemon left: rows were changed, taken away or put back";
     if let Ok(sink) = FileSink::open(&files.audit) {
         Audit::new(store, Box::new(sink)).note(&Record {
             time: SystemClock.now(),
@@ -318,7 +340,6 @@ fn tampered(files: &Files, store: keyfs::id::StoreId) -> Failure {
             process: None,
         });
     }
-    Failure::new(7, format!("the store is damaged: {what}; restore it from a backup")).about(&files.store)
 }
 
 /// Makes a store under another name first, so that a creation that is cut short leaves none.

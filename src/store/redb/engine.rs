@@ -103,20 +103,31 @@ impl Engine {
     /// Opens the store on a medium. It is tried out in memory first, every page checked: what is refused has not been
     /// written to.
     pub(super) fn open(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
+        Self::try_out(medium.clone())?.close();
+        Self::keep(medium)
+    }
+
+    /// Opens what a medium holds in memory, every page checked. Nothing that is done to it reaches the medium.
+    pub(super) fn try_out(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
         let mut magic = [0; MAGIC.len()];
         match medium.read(0, &mut magic) {
             Ok(()) if magic == MAGIC => {}
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(Refusal::Io(error)),
             _ => return Err(Refusal::NotAStore),
         }
-        let trial = Trial::new(medium.clone()).map_err(Refusal::Io)?;
-        let database = open_database(Arc::new(trial), &Arc::new(Signals::new()), true)?;
+        let trial: Arc<dyn Medium> = Arc::new(Trial::new(medium).map_err(Refusal::Io)?);
+        let signals = Arc::new(Signals::new());
+        let database = open_database(trial.clone(), &signals, true)?;
         match guarded(|| identify(&database))? {
             Some(THIS_FORMAT) => {}
             Some(other) => return Err(Refusal::Format(other)),
             None => return Err(Refusal::NotAStore),
         }
-        close_database(database);
+        Self::over(trial, database, signals)
+    }
+
+    /// Opens what was tried out.
+    pub(super) fn keep(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
         let signals = Arc::new(Signals::new());
         let database = open_database(medium.clone(), &signals, false)?;
         Self::over(medium, database, signals)
