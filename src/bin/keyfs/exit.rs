@@ -26,6 +26,9 @@ Exit codes:
   9  FUSE, or its helper for unprivileged mounts, is missing
  10  no keyfs is mounted there";
 
+/// The code of bad usage, which the argument parser finds.
+pub(crate) const USAGE: u8 = 2;
+
 /// Why a command ended, in a line.
 #[derive(Debug)]
 pub(crate) struct Failure {

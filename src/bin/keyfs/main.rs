@@ -31,8 +31,27 @@ enum Command {
     Status(status::Arguments),
 }
 
+/// What is wrong with the arguments, without the parser's advice and summary below it.
+fn wrong_usage(error: &clap::Error) -> String {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "no command is given".into();
+    }
+    let text = error.to_string();
+    let what: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    what.join(" ").trim_start_matches("error: ").to_owned()
+}
+
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // What was asked for is shown whole; what is wrong, in one line like any other error.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            eprintln!("keyfs: {}; `keyfs --help` shows the usage", wrong_usage(&error));
+            return exit::USAGE.into();
+        }
+    };
+    let outcome = match arguments.command {
         Command::Mount(arguments) => mount::run(&arguments),
         Command::Umount(arguments) => umount::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

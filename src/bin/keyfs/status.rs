@@ -20,7 +20,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let all = match &arguments.directory {
+    // A mount that does not answer is no reason to say nothing of the others.
+    let mut silent = None;
+    let all: Vec<_> = match &arguments.directory {
         Some(directory) => {
             let mounted = keyfs::fs::mount::find(directory)?;
             vec![(mounted.mount_point.clone(), read(&mounted.mount_point)?)]
@@ -28,8 +30,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => {
             let mounts = mountinfo::read().map_err(Failure::system)?;
             let ours = mounts.into_iter().filter(|mount| mount.file_system == mountinfo::FILE_SYSTEM);
-            ours.map(|mount| Ok((mount.mount_point.clone(), read(&mount.mount_point)?)))
-                .collect::<Result<_, Failure>>()?
+            let told = |mount: mountinfo::Mount| match read(&mount.mount_point) {
+                Ok(status) => Some((mount.mount_point, status)),
+                Err(failure) => {
+                    silent.get_or_insert(failure);
+                    None
+                }
+            };
+            ours.filter_map(told).collect()
         }
     };
     if arguments.json {
@@ -38,15 +46,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             (true, Some(status)) => println!("{status:#}"),
             _ => println!("{:#}", Value::Array(values)),
         }
-        return Ok(());
+        return silent.map_or(Ok(()), Err);
     }
-    if all.is_empty() {
+    if all.is_empty() && silent.is_none() {
         return Err(Failure::new(10, "no keyfs is mounted; `keyfs mount --create DIR` makes a store and mounts it"));
     }
     for (mount_point, status) in &all {
         print!("{}", summary(mount_point, status));
     }
-    Ok(())
+    silent.map_or(Ok(()), Err)
 }
 
 /// The status that a mount tells of itself.
