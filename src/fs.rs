@@ -191,6 +191,7 @@ impl Adapter {
         if let Some(length) = change.size {
             match handle.map(|handle| self.file(handle)).transpose()?.filter(|file| file.mode().write) {
                 Some(file) => {
+                    file.written_by(request.pid());
                     self.namespace.truncate(&file, length)?;
                     size = Some(file.size());
                 }

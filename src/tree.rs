@@ -68,8 +68,13 @@ pub trait Actor {
     fn process(&self) -> Process;
     /// Whether it is of the same process as another thread.
     fn shares_process_with(&self, thread: u32) -> bool;
-    /// Whether its process has a descriptor of this node open.
+    /// Whether its process has a descriptor of this node open to write.
     fn has_open(&self, node: NodeId) -> bool;
+    /// Whether `thread` is of another process, and that has a descriptor of this node open to write. Where that can't be
+    /// learnt it has not.
+    fn has_open_elsewhere(&self, _thread: u32, _node: NodeId) -> bool {
+        false
+    }
 }
 
 /// Asks `question` with the primary group alone, and again with the supplementary ones if those could matter.

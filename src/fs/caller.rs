@@ -124,15 +124,25 @@ impl Actor for Caller {
     }
 
     fn has_open(&self, node: NodeId) -> bool {
-        let Ok(descriptors) = std::fs::read_dir(format!("/proc/{}/fdinfo", self.thread)) else { return false };
-        descriptors.flatten().any(|descriptor| {
-            let Ok(text) = std::fs::read_to_string(descriptor.path()) else { return false };
-            let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-            let same = field("ino:").and_then(|number| number.parse().ok()) == Some(node.0);
-            let flags = field("flags:").and_then(|flags| i32::from_str_radix(flags, 8).ok()).unwrap_or(0);
-            same && flags & libc::O_ACCMODE != libc::O_RDONLY
-        })
+        holds(self.thread, node)
     }
+
+    fn has_open_elsewhere(&self, thread: u32, node: NodeId) -> bool {
+        let known = self.thread != 0 && thread != 0;
+        known && !self.shares_process_with(thread) && holds(thread, node)
+    }
+}
+
+/// Whether a thread's process has a descriptor of a node open to write.
+fn holds(thread: u32, node: NodeId) -> bool {
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{thread}/fdinfo")) else { return false };
+    descriptors.flatten().any(|descriptor| {
+        let Ok(text) = std::fs::read_to_string(descriptor.path()) else { return false };
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let same = field("ino:").and_then(|number| number.parse().ok()) == Some(node.0);
+        let flags = field("flags:").and_then(|flags| i32::from_str_radix(flags, 8).ok()).unwrap_or(0);
+        same && flags & libc::O_ACCMODE != libc::O_RDONLY
+    })
 }
 
 #[cfg(test)]

@@ -60,13 +60,20 @@ fn open_mode(flags: i32) -> OpenMode {
         OpenAccMode::O_WRONLY => (false, true),
         OpenAccMode::O_RDWR => (true, true),
     };
-    OpenMode { read, write, append: flags & libc::O_APPEND != 0, truncate: flags & libc::O_TRUNC != 0 && write }
+    OpenMode { read, write, append: flags & libc::O_APPEND != 0, truncate: flags & libc::O_TRUNC != 0 }
 }
 
 /// How the kernel is to treat an open file. Reads reach the daemon each time: for secrets so that no plaintext is cached, for
 /// variables because a cache that is shared with a writer shows cut values.
 fn open_flags(mode: OpenMode) -> FopenFlags {
-    if mode.write { FopenFlags::FOPEN_DIRECT_IO } else { FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH }
+    let flags = FopenFlags::FOPEN_DIRECT_IO;
+    if changes(mode) { flags } else { flags | FopenFlags::FOPEN_NOFLUSH }
+}
+
+/// Whether closing a file that is opened so may have something to store. Linux lets whoever may write empty a file also by
+/// opening it to read.
+fn changes(mode: OpenMode) -> bool {
+    mode.write || mode.truncate
 }
 
 /// Answers a request for an attribute's bytes: their number where `size` is 0.
@@ -122,8 +129,9 @@ impl Filesystem for Adapter {
     }
 
     fn forget(&self, _: &Request, number: INodeNo, times: u64) {
-        if let Inode::Control(number) = self.root.inode(number) {
-            self.places.forget(number, times);
+        match self.root.inode(number) {
+            Inode::Control(number) => self.places.forget(number, times),
+            Inode::Node(id) => self.namespace.forget(id),
         }
     }
 
@@ -251,11 +259,11 @@ impl Filesystem for Adapter {
         let opened = self.serve(Operation::Open, || {
             let caller = Caller::of(request);
             match self.root.inode(number) {
-                Inode::Control(_) if mode.write => Err(Error::Denied("control files are for reading alone")),
+                Inode::Control(_) if changes(mode) => Err(Error::Denied("control files are for reading alone")),
                 Inode::Control(control) => self.control_open(&caller, control),
                 Inode::Node(id) => {
                     let file = self.namespace.open(&caller, id, mode)?;
-                    let program = if mode.write { caller.program() } else { None };
+                    let program = if changes(mode) { caller.program() } else { None };
                     Ok(Handle::File { file, program, mapped: AtomicBool::new(false) })
                 }
             }
@@ -340,17 +348,28 @@ impl Filesystem for Adapter {
 
     fn write(
         &self,
-        _: &Request,
-        _: INodeNo,
+        request: &Request,
+        number: INodeNo,
         handle: FileHandle,
         offset: u64,
         data: &[u8],
         _: WriteFlags,
-        _: OpenFlags,
+        flags: OpenFlags,
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let written = self.serve(Operation::Write, || self.namespace.write(&*self.file(handle)?, offset, data));
+        let written = self.serve(Operation::Write, || {
+            let file = self.file(handle)?;
+            file.written_by(request.pid());
+            self.namespace.write(&file, offset, data)?;
+            // O_SYNC has the bits of O_DSYNC and one more.
+            if flags.0 & libc::O_DSYNC == 0 {
+                return Ok(());
+            }
+            self.namespace.sync(&Caller::of(request), &file)?;
+            self.invalidator.committed(number);
+            Ok(())
+        });
         match written {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(errno) => reply.error(errno),

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::row::{Malformed, Node, Times, key};
-use super::view::View;
+use super::view::{Stored, View};
 use super::{Actor, Error, Namespace};
 use crate::audit::{Address, Event, Record};
 use crate::clock::Timestamp;
@@ -63,6 +63,14 @@ impl<'a> Draft<'a> {
     pub(super) fn put(&mut self, key: Key, mut content: Vec<u8>) {
         self.seal.authenticate(&key, &mut content);
         self.batch.changes.push(Change::Put(key, content));
+    }
+
+    /// Takes away a directory that has no entry. Whoever has it open still knows it.
+    pub(super) fn delete_directory(&mut self, id: NodeId, directory: Stored<Node>) {
+        self.at(key::node(id), directory.revision);
+        self.delete(key::node(id));
+        self.delete(key::times(id));
+        self.departing.push((id, Node { removed: true, ..directory.content }));
     }
 
     /// Takes a row away.

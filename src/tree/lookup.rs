@@ -156,6 +156,11 @@ impl Namespace {
         Ok(listed)
     }
 
+    /// The kernel knows a node no longer, and so nobody does.
+    pub fn forget(&self, id: NodeId) {
+        self.overlay.forgotten(id);
+    }
+
     /// An entry as people name it.
     pub fn address(&self, id: NodeId) -> Result<Address, Error> {
         let view = self.view()?;
@@ -178,7 +183,7 @@ impl Namespace {
         }
     }
 
-    /// A node from the store or, where its last version was pruned while somebody has it open, as it was then.
+    /// A node from the store or, where that forgot it while somebody knows it still, as it was then.
     fn latest_node(&self, view: &View<'_>, id: NodeId) -> Result<Node, Error> {
         match view.find(id)? {
             Some(node) => Ok(node.content),

@@ -5,6 +5,7 @@
 //! - A secret's bytes are given out only under a decision of the gate on the process that asks, taken with the entry's
 //!   permissions as they are.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -81,6 +82,8 @@ pub struct OpenFile {
     mode: OpenMode,
     opener: Process,
     thread: u32,
+    /// The thread that wrote last; 0 where it is not known.
+    writer: AtomicU32,
     /// The version that was opened through the history, and the permissions that it had.
     past: Option<(Version, Permissions)>,
     pub(super) pending: Option<Arc<Pending>>,
@@ -101,6 +104,16 @@ impl OpenFile {
     /// The thread that opened it.
     pub fn thread(&self) -> u32 {
         self.thread
+    }
+
+    /// Notes which thread is about to write.
+    pub fn written_by(&self, thread: u32) {
+        self.writer.store(thread, Ordering::Relaxed);
+    }
+
+    /// The thread that wrote last; 0 where it is not known.
+    pub(super) fn writer(&self) -> u32 {
+        self.writer.load(Ordering::Relaxed)
     }
 
     /// The version that it reads, for a file that was opened to read alone.
@@ -313,7 +326,17 @@ impl Namespace {
     ) -> Arc<OpenFile> {
         let opener = Process { pid: actor.thread(), uid: actor.uid(), gid: actor.gid(), executable: None };
         let state = Mutex::new(state);
-        let file = Arc::new(OpenFile { node, secret, mode, opener, thread: actor.thread(), past, pending, state });
+        let file = Arc::new(OpenFile {
+            node,
+            secret,
+            mode,
+            opener,
+            thread: actor.thread(),
+            writer: AtomicU32::new(0),
+            past,
+            pending,
+            state,
+        });
         self.overlay.opened(&file);
         file
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::open::OpenFile;
 use super::row::Node;
+use crate::access::Kind;
 use crate::id::NodeId;
 use crate::key::Name;
 
@@ -121,7 +122,8 @@ impl Overlay {
         self.tables().pending.remove(&id);
     }
 
-    /// Keeps the node of a removed file, whose row goes with its last version, for those who have it open.
+    /// Keeps nodes that the store forgets for those who know them still: a file for who has it open, a directory until the
+    /// kernel forgets it too, since it is not told which directories are open.
     pub(super) fn depart(&self, nodes: &[(NodeId, Node)]) {
         if nodes.is_empty() {
             return;
@@ -129,7 +131,7 @@ impl Overlay {
         let mut tables = self.tables();
         tables.departures += 1;
         for (id, node) in nodes {
-            if tables.open.contains_key(id) {
+            if node.kind == Kind::Directory || tables.open.contains_key(id) {
                 tables.departed.insert(*id, node.clone());
             }
         }
@@ -140,7 +142,15 @@ impl Overlay {
         self.tables().departures
     }
 
-    /// A node that is in the store no longer, while somebody has it open.
+    /// Nobody knows the node any longer.
+    pub(super) fn forgotten(&self, id: NodeId) {
+        let mut tables = self.tables();
+        if !tables.open.contains_key(&id) {
+            tables.departed.remove(&id);
+        }
+    }
+
+    /// A node that is in the store no longer, while somebody knows it.
     pub(super) fn departed(&self, id: NodeId) -> Option<Node> {
         self.tables().departed.get(&id).cloned()
     }

@@ -68,9 +68,7 @@ impl Namespace {
             }
             draft.at(key::entry(parent, name), entry.revision);
             draft.delete(key::entry(parent, name));
-            draft.at(key::node(id), node.revision);
-            draft.delete(key::node(id));
-            draft.delete(key::times(id));
+            draft.delete_directory(id, node);
             above.content.directories = above.content.directories.saturating_sub(1);
             draft.at(key::node(parent), above.revision);
             draft.put(key::node(parent), above.content.encode());
@@ -97,9 +95,7 @@ impl Namespace {
             self.draft_empty(view, draft, id)?;
             draft.at(key::entry(environment, &name), entry.revision);
             draft.delete(key::entry(environment, &name));
-            draft.at(key::node(id), root.revision);
-            draft.delete(key::node(id));
-            draft.delete(key::times(id));
+            draft.delete_directory(id, root);
         }
         Ok(())
     }

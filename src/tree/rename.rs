@@ -221,9 +221,7 @@ impl Namespace {
                     return Err(Error::IsADirectory);
                 }
                 self.draft_empty(view, draft, target.id())?;
-                draft.at(key::node(target.id()), target.node.revision);
-                draft.delete(key::node(target.id()));
-                draft.delete(key::times(target.id()));
+                draft.delete_directory(target.id(), target.node);
                 replaced = 1;
             }
             Some(_) if source.is_directory() => return Err(Error::NotADirectory),

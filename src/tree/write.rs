@@ -125,8 +125,9 @@ impl Namespace {
         self.opened(&view, id, &node, current.own, value, None)
     }
 
-    /// A descriptor of the file was closed. What was written becomes the value; what was only emptied does when its own
-    /// process closes its last descriptor, since a shell closes one right after it has made another.
+    /// A descriptor of the file was closed. What was written becomes the value, unless it is another process that wrote it
+    /// and has it open still; what was only emptied does when its own process closes its last descriptor, since a shell
+    /// closes one right after it has made another.
     pub fn flush(&self, actor: &dyn Actor, file: &Arc<OpenFile>) -> Result<(), Error> {
         self.commit_file(actor, file, Occasion::Close)
     }
@@ -179,6 +180,13 @@ impl Namespace {
     fn commit_file(&self, actor: &dyn Actor, file: &Arc<OpenFile>, occasion: Occasion) -> Result<(), Error> {
         // A file that was opened to read alone has something to commit where opening it made or emptied the entry.
         let mut state = file.state();
+        if occasion == Occasion::Close
+            && state.progress == Progress::Written
+            && actor.has_open_elsewhere(file.writer(), file.node())
+        {
+            // A process that was started in the middle of a write closes what it inherits; the writer is yet to.
+            return Ok(());
+        }
         if state.overflowed {
             state.failed = true;
             return Err(Error::ValueTooLarge(self.limits.value));

@@ -28,6 +28,9 @@ fn environments_come_and_go_with_their_trees() {
     world.rmdir(&root(), "stage").unwrap();
     assert_eq!(names(&world), ["dev", "pre", "prod"]);
     assert_eq!(world.ns.attributes(&svc, NodeId::ROOT).unwrap().links, 5);
+    // Whoever has it open still knows it, until the kernel doesn't.
+    assert_eq!(world.ns.attributes(&svc, tree.node).unwrap().links, 0);
+    world.ns.forget(tree.node);
     refused!(world.ns.attributes(&svc, tree.node), Error::Gone);
 }
 
