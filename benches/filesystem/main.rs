@@ -93,7 +93,10 @@ fn main() {
         target("tmpfs", shared.path(), "", ""),
     ];
 
-    println!("{} processors; median of {ROUNDS} rounds, in microseconds", std::thread::available_parallelism().unwrap());
+    println!(
+        "{} processors; median of {ROUNDS} rounds, in microseconds",
+        std::thread::available_parallelism().unwrap()
+    );
     println!("{:<44} {:>9} {:>9} {:>9} {:>12}", "work", "keyfs", "bare", "tmpfs", "keyfs/bare");
     row(&targets, "stat of a known key", 2_000, |target| {
         fs::metadata(&target.variable).unwrap();

@@ -87,13 +87,23 @@ impl Mount {
         command
     }
 
+    /// The further arguments of the next start.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+    }
+
     /// Starts the daemon and waits until the mount answers.
     pub fn start(&mut self) {
+        self.start_logging(None);
+    }
+
+    /// The same, with everything in the daemon's log that this filter of RUST_LOG lets through.
+    pub fn start_logging(&mut self, filter: Option<&str>) {
         let log = fs::File::options().append(true).create(true).open(self.log()).expect("the daemon's log");
         let mut command = self.command();
         command.stdout(Stdio::piped()).stderr(log);
-        if std::env::var_os("RUST_LOG").is_none() {
-            command.env("RUST_LOG", "keyfs=info,warn");
+        if let Some(filter) = filter.or(std::env::var_os("RUST_LOG").is_none().then_some("keyfs=info,warn")) {
+            command.env("RUST_LOG", filter);
         }
         let mut daemon = command.spawn().expect("the daemon starts");
         let stdout = daemon.stdout.take().expect("a pipe");
@@ -232,7 +242,10 @@ impl User<'_> {
 
     /// Runs a Python program as this user; `sys.argv[1:]` are the arguments.
     pub fn python(&self, program: &str, arguments: &[&str]) -> Output {
-        self.command("python3").arg("-c").arg(program).args(arguments).output().expect("python3")
+        // The system's own: one in somebody's home is not for every user.
+        let mut command = self.command("python3");
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin").arg("-c").arg(program).args(arguments);
+        command.output().expect("python3")
     }
 
     /// That reading a file gives this.

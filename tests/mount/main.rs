@@ -6,8 +6,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 
+mod alike;
+mod audit;
+mod commits;
+mod control;
+mod daemon;
+mod files;
 mod fixture;
 mod gate;
+mod history;
+mod leak;
+mod medium;
+mod namespace;
+mod peer;
+mod tamper;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -23,7 +35,18 @@ fn main() {
             std::process::exit(1);
         }
     }
-    let families: &[(&str, &[Case])] = &[("gate", gate::CASES)];
+    let families: &[(&str, &[Case])] = &[
+        ("gate", gate::CASES),
+        ("daemon", daemon::CASES),
+        ("tamper", tamper::CASES),
+        ("leak", leak::CASES),
+        ("audit", audit::CASES),
+        ("control", control::CASES),
+        ("history", history::CASES),
+        ("namespace", namespace::CASES),
+        ("files", files::CASES),
+        ("commits", commits::CASES),
+    ];
     let mut trials = Vec::new();
     for (family, cases) in families {
         for (name, case) in *cases {
