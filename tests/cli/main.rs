@@ -6,6 +6,7 @@
 
 #[path = "../mount/fixture.rs"]
 mod fixture;
+mod helper;
 mod kit;
 mod mount;
 mod status;
@@ -30,6 +31,7 @@ fn main() {
         ("mount", mount::CASES, missing.is_some()),
         ("umount", umount::CASES, missing.is_some()),
         ("status", status::CASES, missing.is_some()),
+        ("helper", helper::CASES, missing.is_some()),
         ("usage", usage::CASES, false),
     ];
     let mut trials = Vec::new();

@@ -28,6 +28,8 @@ pub const CASES: &[Case] = &[
     ("an_audit_log_that_can_not_be_written_is_refused", an_audit_log_that_can_not_be_written_is_refused),
     ("in_the_background_it_lets_go", in_the_background_it_lets_go),
     ("in_the_background_it_logs_to_a_file", in_the_background_it_logs_to_a_file),
+    ("in_the_background_it_says_so_when_it_can_not_log", in_the_background_it_says_so_when_it_can_not_log),
+    ("nobody_has_to_listen", nobody_has_to_listen),
     ("in_the_foreground_it_ends_on_a_signal", in_the_foreground_it_ends_on_a_signal),
     ("values_have_the_limit_that_is_given", values_have_the_limit_that_is_given),
 ];
@@ -294,7 +296,7 @@ fn in_the_background_it_lets_go() {
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh", KEYFS, "mount", "--background"]);
     command.arg("--store").arg(kit.path("store.redb")).arg("--identity").arg(kit.path("identity"));
-    let said = run(command.arg(kit.path("keys")).current_dir(kit.path("")));
+    let said = run(command.arg("--").arg(kit.path("keys")).current_dir(kit.path("")));
     assert!(said.starts_with("[keyfs: mounted ") && said.trim_end().ends_with(']'), "{said}");
     // It answers by now, in a session of its own, in no directory that somebody may want to unmount.
     assert_eq!(fs::read(kit.path("keys/prod/variables/k")).unwrap(), b"kept");
@@ -322,6 +324,25 @@ fn in_the_background_it_logs_to_a_file() {
     let text = fs::read_to_string(&log).unwrap();
     assert!(text.contains("DEBUG") && text.contains("Rmdir"), "{text}");
     assert_eq!(log.metadata().unwrap().mode() & 0o077, 0);
+}
+
+fn in_the_background_it_says_so_when_it_can_not_log() {
+    let kit = Kit::with_store();
+    let log = kit.path("none/keyfs.log");
+    let output = kit.mount(&["--background", "--log", log.to_str().unwrap()]).output().unwrap();
+    fails(&output, 1, &["none/keyfs.log", "can't be opened"]);
+    assert!(fs::read_dir(kit.path("keys")).unwrap().next().is_none(), "nothing is left mounted");
+    kit.mounts(&[]);
+}
+
+fn nobody_has_to_listen() {
+    let kit = Kit::with_store();
+    let mut daemon = kit.mount(&[]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(daemon.stdout.take());
+    wait_for("the mount", || kit.path("keys/prod").is_dir());
+    assert_eq!(fs::read(kit.path("keys/prod/variables/k")).unwrap(), b"kept");
+    kit.unmounts();
+    assert!(daemon.wait().unwrap().success());
 }
 
 fn in_the_foreground_it_ends_on_a_signal() {

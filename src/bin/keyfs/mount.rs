@@ -110,9 +110,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Starts the same command detached, and waits until it answers or gives up.
 fn detach(arguments: &Arguments) -> Result<(), Failure> {
     let program = std::env::current_exe().map_err(Failure::system)?;
-    let given = std::env::args_os().skip(1).filter(|argument| argument != "--background");
+    let mut given: Vec<_> = std::env::args_os().skip(1).collect();
+    // In its place: behind a `--` stands nothing but the directory.
+    if let Some(place) = given.iter_mut().find(|argument| *argument == "--background") {
+        *place = "--detached".into();
+    }
     let mut command = Command::new(program);
-    command.args(given).arg("--detached").stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args(given).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(Failure::system)?;
     let mut told = Vec::new();
     if let Some(mut stdout) = child.stdout.take() {
@@ -145,6 +149,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
 
     let directory = mount_point(arguments)?;
     let (parts, store_id) = open(arguments, &files)?;
+    let detached = if arguments.detached { Some(Detached::prepare(&files.log)?) } else { None };
     let sink = FileSink::open(&files.audit).map_err(|error| {
         Failure::system(format!("{}: the audit log can't be opened: {error}", files.audit.display()))
     })?;
@@ -169,15 +174,19 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mounted = mount::mount(Arc::clone(&namespace), root, info, arguments.allow_other || uid == Uid::ROOT)?;
     // The mount is served by now: this look at it is its first request.
-    std::fs::metadata(&directory).map_err(|error| Failure::system(format!("{}: {error}", directory.display())))?;
-    println!(
+    if let Err(error) = std::fs::metadata(&directory) {
+        // What failed leaves nothing mounted; the reason is what matters.
+        let _ = mounted.stop();
+        return Err(Failure::system(format!("{}: {error}", directory.display())));
+    }
+    say!(
         "keyfs: mounted {} (store {}, identity {})",
         directory.display(),
         files.store.display(),
         files.identity.display()
     );
-    if arguments.detached {
-        let_go(&files.log)?;
+    if let Some(detached) = detached {
+        detached.let_go();
     }
     wait(mounted, signals, &audit)
 }
@@ -210,29 +219,42 @@ fn wait(mounted: Mounted, signals: SigSet, audit: &Audit) -> Result<(), Failure>
     }
 }
 
-/// Tells who started us that the mount answers, and leaves its terminal and its pipes alone.
-fn let_go(log: &Path) -> Result<(), Failure> {
-    use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
-    io::stdout().write_all(&[READY]).and_then(|()| io::stdout().flush()).map_err(Failure::system)?;
-    let nothing = File::options().read(true).write(true).open("/dev/null").map_err(Failure::system)?;
-    let log = File::options()
-        .append(true)
-        .create(true)
-        .open(log)
-        .map_err(|error| Failure::system(format!("{}: the log can't be opened: {error}", log.display())))?;
-    dup2_stdin(&nothing).and_then(|()| dup2_stdout(&log)).and_then(|()| dup2_stderr(&log)).map_err(Failure::system)?;
-    std::env::set_current_dir("/").map_err(Failure::system)
+/// What a daemon in the background has in place of a terminal.
+struct Detached {
+    nothing: File,
+    log: File,
+}
+
+impl Detached {
+    /// Opens all of it, while there still is somebody to be told that it can't be.
+    fn prepare(log: &Path) -> Result<Detached, Failure> {
+        let nothing = File::options().read(true).write(true).open("/dev/null").map_err(Failure::system)?;
+        let opened = File::options().append(true).create(true).open(log);
+        let log =
+            opened.map_err(|error| Failure::system(format!("{}: the log can't be opened: {error}", log.display())))?;
+        // Nobody's directory is kept busy.
+        std::env::set_current_dir("/").map_err(Failure::system)?;
+        Ok(Detached { nothing, log })
+    }
+
+    /// Tells who started us that the mount answers, and leaves its terminal and its pipes alone.
+    fn let_go(self) {
+        use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+        let _ = io::stdout().write_all(&[READY]).and_then(|()| io::stdout().flush());
+        // Only where these numbers were closed to begin with could this fail, and then there is nothing to let go of.
+        let _ = dup2_stdin(&self.nothing).and_then(|()| dup2_stdout(&self.log)).and_then(|()| dup2_stderr(&self.log));
+    }
 }
 
 fn mount_point(arguments: &Arguments) -> Result<PathBuf, Failure> {
     let directory = &arguments.directory;
     if arguments.create && directory.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         make_directory(directory, 0o755)?;
-        println!("keyfs: made the mount point {}", directory.display());
+        say!("keyfs: made the mount point {}", directory.display());
     }
     let (place, cleared) = mount::prepare(directory)?;
     if cleared {
-        println!("keyfs: cleared the mount of a daemon that is gone from {}", place.display());
+        say!("keyfs: cleared the mount of a daemon that is gone from {}", place.display());
     }
     Ok(place)
 }
@@ -251,7 +273,7 @@ fn root(arguments: &Arguments, namespace: &Namespace) -> Result<NodeId, Failure>
         return Err(Failure::new(3, format!("there is no environment {environment}, only {names}; --create makes it")));
     }
     let made = namespace.make_environment(environment).map_err(Failure::system)?;
-    println!("keyfs: made the environment {environment}");
+    say!("keyfs: made the environment {environment}");
     Ok(made)
 }
 
@@ -263,7 +285,7 @@ fn open(arguments: &Arguments, files: &Files) -> Result<(Parts, keyfs::id::Store
     let identities = if new_store && missing(&files.identity) {
         make_parent(&files.identity)?;
         let identities = Identities::create(&files.identity)?;
-        println!(
+        say!(
             "keyfs: made the identity {}; keep a copy of it where the store's backups are not",
             files.identity.display()
         );
@@ -357,7 +379,7 @@ fn create(
             .map_err(|error| Failure::system(format!("{}: {error}", files.store.display())))?;
         let directory = files.store.parent().unwrap_or(Path::new("/"));
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(Failure::system)?;
-        println!(
+        say!(
             "keyfs: made the store {} with the environments {} (key fingerprint {fingerprint})",
             files.store.display(),
             Environment::DEFAULT.join(", ")

@@ -43,8 +43,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json {
         let values: Vec<Value> = all.into_iter().map(|(_, status)| status).collect();
         match (arguments.directory.is_some(), values.first()) {
-            (true, Some(status)) => println!("{status:#}"),
-            _ => println!("{:#}", Value::Array(values)),
+            (true, Some(status)) => say!("{status:#}"),
+            _ => say!("{:#}", Value::Array(values)),
         }
         return silent.map_or(Ok(()), Err);
     }
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::new(10, "no keyfs is mounted; `keyfs mount --create DIR` makes a store and mounts it"));
     }
     for (mount_point, status) in &all {
-        print!("{}", summary(mount_point, status));
+        say!("{}", summary(mount_point, status));
     }
     silent.map_or(Ok(()), Err)
 }
@@ -105,6 +105,5 @@ fn summary(mount_point: &Path, status: &Value) -> String {
             lines.push(format!("  {environment:<8} {} variables, {} secrets", count("variables"), count("secrets")));
         }
     }
-    lines.push(String::new());
     lines.join("\n")
 }
