@@ -8,6 +8,7 @@
 
 mod alike;
 mod audit;
+mod callers;
 mod commits;
 mod control;
 mod daemon;
@@ -37,6 +38,7 @@ fn main() {
     }
     let families: &[(&str, &[Case])] = &[
         ("gate", gate::CASES),
+        ("callers", callers::CASES),
         ("daemon", daemon::CASES),
         ("tamper", tamper::CASES),
         ("leak", leak::CASES),
