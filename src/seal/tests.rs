@@ -1,3 +1,5 @@
+//! The format of records against an implementation of its own, what does not open, and what memory holds afterwards.
+
 use std::io::Write;
 
 use age::secrecy::ExposeSecret;

@@ -1,3 +1,5 @@
+//! Every row form comes back as it was, and what was cut or changed is an error.
+
 use super::*;
 use crate::access::acl::Acl;
 use crate::access::{Mode, Rights};
