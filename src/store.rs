@@ -107,6 +107,8 @@ pub struct Usage {
     pub total: u64,
     /// Bytes of the medium that the store may still take.
     pub free: u64,
+    /// Bytes of the medium that nobody has taken; more than `free` where some are reserved.
+    pub unused: u64,
 }
 
 /// The rows that a commit wrote or took away.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fuser::{Config, Session, SessionACL};
 use nix::mount::{MntFlags, umount2};
+use nix::unistd::{AccessFlags, access};
 use thiserror::Error;
 
 use super::control::Places;
@@ -55,6 +56,9 @@ pub enum MountError {
     /// There is no FUSE.
     #[error("/dev/fuse is missing; load it with `modprobe fuse`, or give the container --device /dev/fuse")]
     NoDevice,
+    /// This user may not open the device.
+    #[error("/dev/fuse is closed to this user; open it, as udev does (`chmod 666 /dev/fuse`), or mount as root")]
+    ClosedDevice,
     /// `/proc` is missing, or of another pid namespace: the groups in it would be those of other processes.
     #[error(
         "/proc does not show this daemon's own pid namespace; mount one that does (`unshare --mount-proc`, or `mount -t proc proc /proc`)"
@@ -117,7 +121,12 @@ pub fn prepare(path: &Path) -> Result<(PathBuf, bool), MountError> {
 }
 
 fn check_device() -> Result<(), MountError> {
-    if Path::new("/dev/fuse").exists() { Ok(()) } else { Err(MountError::NoDevice) }
+    let wanted = AccessFlags::R_OK | AccessFlags::W_OK;
+    match access("/dev/fuse", wanted) {
+        Ok(()) => Ok(()),
+        Err(nix::errno::Errno::EACCES) => Err(MountError::ClosedDevice),
+        Err(_) => Err(MountError::NoDevice),
+    }
 }
 
 /// The numbers of callers mean something only in a `/proc` of the daemon's own pid namespace.

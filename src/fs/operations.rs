@@ -498,7 +498,7 @@ impl Filesystem for Adapter {
                 // The number of files has no limit but the space, which is said with zeros, as btrfs does.
                 reply.statfs(
                     blocks(usage.total),
-                    blocks(usage.free),
+                    blocks(usage.unused),
                     blocks(usage.free),
                     0,
                     0,

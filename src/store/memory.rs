@@ -109,7 +109,8 @@ impl Store for MemoryStore {
     fn usage(&self) -> Result<Usage, StoreError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let size = state.rows.iter().map(|(key, row)| (key.len() + row.value.len()) as u64).sum();
-        Ok(Usage { size, total: u64::MAX, free: u64::MAX - size })
+        let free = u64::MAX - size;
+        Ok(Usage { size, total: u64::MAX, free, unused: free })
     }
 }
 

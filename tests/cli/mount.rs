@@ -25,6 +25,7 @@ pub const CASES: &[Case] = &[
     ("a_stale_mount_is_cleared", a_stale_mount_is_cleared),
     ("an_environment_that_is_not_there_is_refused", an_environment_that_is_not_there_is_refused),
     ("without_fuse_it_says_what_to_do", without_fuse_it_says_what_to_do),
+    ("a_device_that_is_closed_to_the_user_is_said_to_be", a_device_that_is_closed_to_the_user_is_said_to_be),
     ("an_audit_log_that_can_not_be_written_is_refused", an_audit_log_that_can_not_be_written_is_refused),
     ("in_the_background_it_lets_go", in_the_background_it_lets_go),
     ("in_the_background_it_logs_to_a_file", in_the_background_it_logs_to_a_file),
@@ -279,6 +280,20 @@ fn without_fuse_it_says_what_to_do() {
     command.arg("--store").arg(kit.path("store.redb")).arg("--identity").arg(kit.path("identity"));
     command.arg(kit.path("keys")).env_remove("RUST_LOG").stdin(Stdio::null());
     kit.refuses_by(&mut command, 9, &["/dev/fuse", "modprobe fuse"]);
+}
+
+fn a_device_that_is_closed_to_the_user_is_said_to_be() {
+    let kit = Kit::with_store();
+    let device = kit.path("fuse");
+    run(Command::new("mknod").args(["-m", "600"]).arg(&device).args(["c", "10", "229"]));
+    // The program stands where everybody can run it.
+    fs::copy(KEYFS, kit.path("keyfs")).unwrap();
+    fs::set_permissions(kit.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let script = r#"mount --bind "$1" /dev/fuse && cd "$2" && exec setpriv --reuid=20001 --regid=20001 --clear-groups \
+        ./keyfs mount --create --store "$2/none/store" --identity "$2/none/identity" "$2/keys""#;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).arg(&device).arg(kit.path(""));
+    kit.refuses_by(command.env_remove("RUST_LOG").stdin(Stdio::null()), 9, &["/dev/fuse", "chmod 666"]);
 }
 
 fn an_audit_log_that_can_not_be_written_is_refused() {

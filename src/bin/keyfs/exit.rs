@@ -66,7 +66,7 @@ impl From<MountError> for Failure {
     fn from(error: MountError) -> Failure {
         let code = match &error {
             MountError::Missing(_) | MountError::NotADirectory(_) | MountError::Busy(..) | MountError::Stale(..) => 8,
-            MountError::NoDevice | MountError::NoHelper => 9,
+            MountError::NoDevice | MountError::ClosedDevice | MountError::NoHelper => 9,
             MountError::AllowOther => 2,
             MountError::Refused(..) | MountError::Unmount(..) | MountError::ForeignProc => 1,
             MountError::NotMounted(_) => 10,

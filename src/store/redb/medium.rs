@@ -192,6 +192,7 @@ impl Medium for FileMedium {
             size: self.file.metadata()?.blocks() * 512,
             total: medium.blocks() * medium.fragment_size(),
             free: medium.blocks_available() * medium.fragment_size(),
+            unused: medium.blocks_free() * medium.fragment_size(),
         })
     }
 
