@@ -97,7 +97,8 @@ pub struct Address {
 /// Who asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Process {
-    /// The process; the thread where the process could not be learnt; 0 where it is in a foreign pid namespace.
+    /// The process; the thread that asked where the process was not needed to decide, or could not be learnt; 0 in a foreign
+    /// pid namespace.
     pub pid: u32,
     /// Its filesystem uid.
     pub uid: Uid,

@@ -204,7 +204,7 @@ impl Adapter {
             self.namespace.set_attributes(&caller, id, AttributeChange { mode, owner, group, accessed, modified })?;
         }
         if permissions {
-            self.invalidator.pages(self.root.number(Inode::Node(id)));
+            self.invalidator.permissions(self.root.number(Inode::Node(id)));
         }
         let attributes = self.namespace.attributes(&caller, id)?;
         Ok(Attributes { size: size.unwrap_or(attributes.size), ..attributes })

@@ -88,9 +88,9 @@ fn with_groups<T>(actor: &dyn Actor, question: impl Fn(&Caller<'_>) -> Result<T,
     }
 }
 
-/// The caller with all its groups. `None` among them is no group more than the primary one.
+/// The caller with all its groups, as far as they are known: one that they keep out is not to come in as anybody else.
 fn caller(actor: &dyn Actor) -> Caller<'_> {
-    Caller { uid: actor.uid(), gid: actor.gid(), supplementary: Some(actor.supplementary().unwrap_or_default()) }
+    Caller { uid: actor.uid(), gid: actor.gid(), supplementary: actor.supplementary() }
 }
 
 /// What of a namespace may be set anew at each mount.

@@ -9,8 +9,9 @@
 use super::{Mode, Rights};
 use crate::id::{Gid, Uid};
 
-/// How many entries a list may have, the three to four that aren't named included.
-pub const MAX_ENTRIES: usize = 1024;
+/// How many entries a list may have, the three to four that aren't named included. Linux asks a FUSE file system for an
+/// attribute of 4,096 bytes at most (a page); it lets nobody in by a list that is longer.
+pub const MAX_ENTRIES: usize = (4096 - 4) / 8;
 
 /// The version of the attribute's layout, `POSIX_ACL_XATTR_VERSION`.
 const VERSION: u32 = 2;
@@ -214,13 +215,14 @@ impl Acl {
         self.with_mode(Mode::new(user_obj & requested.owner(), group, other & requested.other()))
     }
 
-    /// This list as a secret may have it: no named users, nothing for other; a plain mode where no named group is left,
-    /// with the rights that the mask left the owning group.
+    /// This list as a secret may have it: no named users, nothing for other. Where users alone were named it becomes a
+    /// plain mode, with the rights that the mask left the owning group.
     #[must_use]
     pub fn for_secret(mut self) -> Acl {
+        let named = !self.users.is_empty();
         self.users.clear();
         self.other = Rights::NONE;
-        if self.groups.is_empty() {
+        if named && self.groups.is_empty() {
             self.group_obj = self.group_obj & self.mask.unwrap_or(Rights::ALL);
             self.mask = None;
         }
@@ -547,10 +549,12 @@ mod tests {
     fn there_is_a_limit() {
         let groups = |count: u32| (0..count).map(|id| (Gid(id), Rights::READ)).collect();
         let list = |count| Acl::new(Rights::ALL, vec![], Rights::NONE, groups(count), Some(Rights::ALL), Rights::NONE);
-        let most = list(1020).unwrap();
+        let most = list(507).unwrap();
         assert_eq!(Acl::from_xattr(&most.to_xattr()), Ok(most.clone()));
         assert_eq!(Acl::decode(&encoded(&most)), Ok(most));
-        assert_eq!(list(1021), Err(AclError::TooManyEntries(1025)));
+        assert_eq!(list(508), Err(AclError::TooManyEntries(512)));
+        // A page, which is what Linux asks for.
+        assert!(list(507).unwrap().to_xattr().len() <= 4096);
         let many = vec![(GROUP, 4, 8); 5000];
         assert_eq!(Acl::from_xattr(&xattr(&many)), Err(AclError::TooManyEntries(5000)));
     }

@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::MsFlags;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg, socketpair,
@@ -50,7 +51,13 @@ fn by_kernel(mount_point: &Path, allow_other: bool) -> Result<OwnedFd, MountErro
         if allow_other { ",allow_other" } else { "" },
     );
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    nix::mount::mount(Some("keyfs"), mount_point, Some("fuse"), flags, Some(options.as_str()))
+    // By descriptor: whoever owns a directory above can't lead root elsewhere in between.
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let directory = openat2(AT_FDCWD, mount_point, how).map_err(|error| refused(error.into()))?;
+    let place = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    nix::mount::mount(Some("keyfs"), place.as_str(), Some("fuse"), flags, Some(options.as_str()))
         .map_err(|error| refused(error.into()))?;
     Ok(device.into())
 }

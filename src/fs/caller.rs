@@ -54,6 +54,23 @@ impl Caller {
         Caller { program: Program::Known(program), ..Caller::of(request) }
     }
 
+    /// Whether the caller waits in one of the system calls that move pages of the page cache to somewhere else, instead of
+    /// mapping or copying them. Where `/proc` doesn't tell, as Yama has it for a daemon that isn't root's, it is taken for a
+    /// mapping: there, everybody who reaches the mount is the same user.
+    pub(super) fn moves_pages(&self) -> bool {
+        const CALLS: [libc::c_long; 6] = [
+            libc::SYS_splice,
+            libc::SYS_sendfile,
+            libc::SYS_copy_file_range,
+            libc::SYS_readahead,
+            libc::SYS_fadvise64,
+            libc::SYS_io_uring_enter,
+        ];
+        let text = std::fs::read_to_string(format!("/proc/{}/syscall", self.thread)).unwrap_or_default();
+        let call = text.split_ascii_whitespace().next().and_then(|number| number.parse().ok());
+        call.is_some_and(|call| CALLS.contains(&call)) || self.is_kernels_worker() == Some(true)
+    }
+
     /// The program that the caller runs. Not for a request that comes of closing a file.
     pub(super) fn program(&self) -> Option<PathBuf> {
         match &self.program {
@@ -61,6 +78,13 @@ impl Caller {
             Program::Asked if self.thread == 0 => None,
             Program::Asked => std::fs::read_link(format!("/proc/{}/exe", self.thread)).ok(),
         }
+    }
+
+    /// Whether the caller's process has a descriptor of the node, stands in a removed directory, or can't be asked.
+    pub(super) fn may_hold(&self, node: NodeId) -> bool {
+        let stands = || std::fs::read_link(format!("/proc/{}/cwd", self.thread));
+        let removed = |directory: PathBuf| directory.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
+        self.thread == 0 || holds(self.thread, node, |_| true) || stands().is_ok_and(removed)
     }
 
     fn status(&self) -> Option<&Status> {
@@ -72,13 +96,24 @@ impl Caller {
         if self.thread == 0 {
             return None;
         }
-        let mut text = String::with_capacity(4096);
-        File::open(format!("/proc/{}/status", self.thread))
-            .ok()?
-            .take(LONGEST_STATUS)
-            .read_to_string(&mut text)
-            .ok()?;
-        self.parse_status(&text)
+        let mut text = Vec::with_capacity(4096);
+        File::open(format!("/proc/{}/status", self.thread)).ok()?.take(LONGEST_STATUS).read_to_end(&mut text).ok()?;
+        // A thread's name is any bytes, cut off after fifteen.
+        let text = String::from_utf8_lossy(&text);
+        let status = self.parse_status(&text)?;
+        // A worker has every signal blocked. Few others have, so it is asked no more of them than that.
+        if blocks_signals(&text) && self.is_kernels_worker() != Some(false) { None } else { Some(status) }
+    }
+
+    /// Whether the thread is one that io_uring works with. It has the groups that its process had when it was begun, and
+    /// does what was asked for by others: these are not the groups of whoever asks.
+    fn is_kernels_worker(&self) -> Option<bool> {
+        const PF_IO_WORKER: u32 = 0x10;
+        let text = std::fs::read(format!("/proc/{}/stat", self.thread)).ok()?;
+        // The name in parentheses may hold more of them; the flags are the seventh field behind it.
+        let behind = text.rsplit(|&byte| byte == b')').next()?;
+        let flags = std::str::from_utf8(behind).ok()?.split_ascii_whitespace().nth(6)?.parse::<u32>().ok()?;
+        Some(flags & PF_IO_WORKER != 0)
     }
 
     fn parse_status(&self, text: &str) -> Option<Status> {
@@ -120,28 +155,43 @@ impl Actor for Caller {
     }
 
     fn shares_process_with(&self, thread: u32) -> bool {
-        thread == self.thread || PathBuf::from(format!("/proc/{}/task/{thread}", self.thread)).exists()
+        // Those of foreign pid namespaces have no number, and need not be one process.
+        let known = thread != 0 && self.thread != 0;
+        let sibling = || PathBuf::from(format!("/proc/{}/task/{thread}", self.thread)).exists();
+        known && (thread == self.thread || sibling())
     }
 
     fn has_open(&self, node: NodeId) -> bool {
-        holds(self.thread, node)
+        holds(self.thread, node, writes)
     }
 
     fn has_open_elsewhere(&self, thread: u32, node: NodeId) -> bool {
         let known = self.thread != 0 && thread != 0;
-        known && !self.shares_process_with(thread) && holds(thread, node)
+        known && !self.shares_process_with(thread) && holds(thread, node, writes)
     }
 }
 
-/// Whether a thread's process has a descriptor of a node open to write.
-fn holds(thread: u32, node: NodeId) -> bool {
+/// Whether a status says that every signal is blocked that can be: all but SIGKILL and SIGSTOP.
+fn blocks_signals(status: &str) -> bool {
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).map(str::trim);
+    let blocked = blocked.and_then(|blocked| u64::from_str_radix(blocked, 16).ok());
+    // Where it is not told, it is asked.
+    blocked.is_none_or(|blocked| blocked | 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1) == u64::MAX)
+}
+
+/// Whether a descriptor with these flags is open to write.
+fn writes(flags: i32) -> bool {
+    flags & libc::O_ACCMODE != libc::O_RDONLY
+}
+
+/// Whether a thread's process has a descriptor of a node, of which the flags fit.
+fn holds(thread: u32, node: NodeId, fits: fn(i32) -> bool) -> bool {
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{thread}/fdinfo")) else { return false };
     descriptors.flatten().any(|descriptor| {
         let Ok(text) = std::fs::read_to_string(descriptor.path()) else { return false };
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         let same = field("ino:").and_then(|number| number.parse().ok()) == Some(node.0);
-        let flags = field("flags:").and_then(|flags| i32::from_str_radix(flags, 8).ok()).unwrap_or(0);
-        same && flags & libc::O_ACCMODE != libc::O_RDONLY
+        same && fits(field("flags:").and_then(|flags| i32::from_str_radix(flags, 8).ok()).unwrap_or(0))
     })
 }
 

@@ -132,8 +132,7 @@ impl Adapter {
             Place::Version(..) => return Err(Error::NotADirectory),
         };
         let past = self.namespace.past(actor, root, &names)?;
-        let version = name.as_str().parse().ok().map(Version);
-        if let Some(found) = past.versions.iter().find(|past| Some(past.version) == version) {
+        if let Some(found) = past.versions.iter().find(|past| past.version.to_string() == name.as_str()) {
             let attributes = self.version_attributes(found);
             return Ok((Place::Version(root, names, found.version), attributes));
         }

@@ -18,7 +18,7 @@ pub(super) const LASTING: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) const FLEETING: Duration = Duration::ZERO;
 
 /// Set in the numbers of control files.
-const CONTROL_BIT: u64 = 1 << 63;
+pub(super) const CONTROL_BIT: u64 = 1 << 63;
 
 /// What an inode number stands for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

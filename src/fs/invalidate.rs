@@ -5,51 +5,48 @@
 //!   request can wait for.
 //! - Attributes and ACLs alone take no such lock, so these are dropped before the request that changed them is answered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fuser::{INodeNo, Notifier};
 
-enum Stale {
-    Pages(INodeNo),
-    Name(INodeNo, OsString),
+use super::inode::CONTROL_BIT;
+
+struct Kernel {
+    notifier: Notifier,
+    pages: Sender<INodeNo>,
+    names: Sender<(INodeNo, OsString)>,
 }
 
 /// See the module. It does nothing until the mount is there.
 #[derive(Default)]
 pub(super) struct Invalidator {
-    kernel: OnceLock<(Notifier, Sender<Stale>)>,
+    kernel: OnceLock<Kernel>,
     /// Inodes of which open files have filled the page cache, and how many of them.
     mapped: Mutex<HashMap<u64, u64>>,
+    /// Inodes that lost a name behind the kernel's back, and that it has not forgotten.
+    going: Mutex<HashSet<u64>>,
 }
 
 impl Invalidator {
     /// Begins to tell the kernel.
     pub(super) fn start(&self, notifier: Notifier) -> std::io::Result<()> {
-        let (sender, receiver) = channel();
-        let background = notifier.clone();
-        std::thread::Builder::new().name("keyfs-invalidate".into()).spawn(move || {
-            for stale in receiver {
-                let told = match stale {
-                    Stale::Pages(number) => background.inval_inode(number, 0, 0),
-                    Stale::Name(parent, name) => background.inval_entry(parent, &name),
-                };
-                if let Err(error) = told {
-                    log::debug!("the kernel was not told of a change: {error}");
-                }
-            }
-        })?;
+        // Each has a thread of its own: anybody may hold a directory's lock for long, and pages are not to wait for that.
+        let pages = notifier.clone();
+        let pages = thread("keyfs-pages", move |number| pages.inval_inode(number, 0, 0))?;
+        let names = notifier.clone();
+        let names = thread("keyfs-names", move |(parent, name): (INodeNo, OsString)| names.inval_entry(parent, &name))?;
         // A second start would be a mistake of ours; the first one goes on.
-        let _ = self.kernel.set((notifier, sender));
+        let _ = self.kernel.set(Kernel { notifier, pages, names });
         Ok(())
     }
 
     /// The attributes and ACLs of an inode are others now.
     pub(super) fn attributes(&self, number: INodeNo) {
-        if let Some((notifier, _)) = self.kernel.get()
-            && let Err(error) = notifier.inval_inode(number, -1, 0)
+        if let Some(kernel) = self.kernel.get()
+            && let Err(error) = kernel.notifier.inval_inode(number, -1, 0)
         {
             log::debug!("the kernel was not told of changed attributes: {error}");
         }
@@ -57,7 +54,17 @@ impl Invalidator {
 
     /// The pages of an inode that mappings left in the cache are not to stay.
     pub(super) fn pages(&self, number: INodeNo) {
-        self.later(Stale::Pages(number));
+        if let Some(kernel) = self.kernel.get() {
+            // The receiver lives as long as the process.
+            let _ = kernel.pages.send(number);
+        }
+    }
+
+    /// Permissions have changed: of the inode, and with it of the earlier versions, whose inodes are others.
+    pub(super) fn permissions(&self, number: INodeNo) {
+        self.pages(number);
+        let past: Vec<u64> = self.table().keys().copied().filter(|other| other & CONTROL_BIT != 0).collect();
+        past.into_iter().for_each(|other| self.pages(INodeNo(other)));
     }
 
     /// An open file has filled pages, as a mapping does.
@@ -89,15 +96,41 @@ impl Invalidator {
         self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A name is another inode's now, or nobody's.
-    pub(super) fn name(&self, parent: INodeNo, name: OsString) {
-        self.later(Stale::Name(parent, name));
-    }
-
-    fn later(&self, stale: Stale) {
-        if let Some((_, sender)) = self.kernel.get() {
-            // The receiver lives as long as the process.
-            let _ = sender.send(stale);
+    /// A name is no longer this inode's.
+    pub(super) fn name(&self, parent: INodeNo, name: OsString, number: INodeNo) {
+        if let Some(kernel) = self.kernel.get() {
+            self.going().insert(number.0);
+            let _ = kernel.names.send((parent, name));
         }
     }
+
+    /// The kernel knows the inode no longer.
+    pub(super) fn forgotten(&self, number: INodeNo) {
+        self.going().remove(&number.0);
+    }
+
+    /// Whether the kernel may have come to this inode by a name that it lost.
+    pub(super) fn is_going(&self, number: INodeNo) -> bool {
+        self.going().contains(&number.0)
+    }
+
+    fn going(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.going.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread that tells the kernel what it is sent.
+fn thread<T: Send + 'static>(
+    name: &str,
+    tell: impl Fn(T) -> std::io::Result<()> + Send + 'static,
+) -> std::io::Result<Sender<T>> {
+    let (sender, receiver) = channel();
+    std::thread::Builder::new().name(name.into()).spawn(move || {
+        for stale in receiver {
+            if let Err(error) = tell(stale) {
+                log::debug!("the kernel was not told of a change: {error}");
+            }
+        }
+    })?;
+    Ok(sender)
 }

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
@@ -40,17 +40,31 @@ const NEEDED: InitFlags =
     InitFlags::FUSE_POSIX_ACL.union(InitFlags::FUSE_DONT_MASK).union(InitFlags::FUSE_ATOMIC_O_TRUNC);
 
 /// These are good to have.
-const WANTED: [InitFlags; 4] = [
+const WANTED: [InitFlags; 5] = [
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_DO_READDIRPLUS,
     InitFlags::FUSE_READDIRPLUS_AUTO,
     InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
+    // Without it the kernel reads for io_uring as if each read were at the same place, and a value is shown again and again.
+    InitFlags::FUSE_ASYNC_DIO,
 ];
 
 fn set_time(time: TimeOrNow) -> SetTime {
     match time {
         TimeOrNow::Now => SetTime::Now,
-        TimeOrNow::SpecificTime(time) => SetTime::To(time.into()),
+        TimeOrNow::SpecificTime(time) => SetTime::To(unturned(time).into()),
+    }
+}
+
+/// What was meant by a time before 1970 that fuser has read: the kernel counts nanoseconds forwards from whole seconds,
+/// fuser 0.18 takes them backwards.
+fn unturned(time: SystemTime) -> SystemTime {
+    match UNIX_EPOCH.duration_since(time) {
+        Ok(before) => {
+            let whole = UNIX_EPOCH - Duration::from_secs(before.as_secs());
+            whole + Duration::from_nanos(before.subsec_nanos().into())
+        }
+        Err(_) => time,
     }
 }
 
@@ -131,7 +145,10 @@ impl Filesystem for Adapter {
     fn forget(&self, _: &Request, number: INodeNo, times: u64) {
         match self.root.inode(number) {
             Inode::Control(number) => self.places.forget(number, times),
-            Inode::Node(id) => self.namespace.forget(id),
+            Inode::Node(id) => {
+                self.invalidator.forgotten(number);
+                self.namespace.forget(id);
+            }
         }
     }
 
@@ -139,7 +156,12 @@ impl Filesystem for Adapter {
         let found = self.serve(Operation::Getattr, || match self.root.inode(number) {
             Inode::Control(control) => Ok((self.control_attributes(&Caller::of(request), control)?, FLEETING)),
             Inode::Node(id) => {
-                let attributes = self.namespace.attributes(&Caller::of(request), id)?;
+                let caller = Caller::of(request);
+                let attributes = self.namespace.attributes(&caller, id)?;
+                // By a name that it has no longer: the kernel looks it up anew. Who has it open may ask by that.
+                if attributes.links == 0 && self.invalidator.is_going(number) && !caller.may_hold(id) {
+                    return Err(Error::Gone);
+                }
                 Ok((self.root.attributes(&attributes), lifetime(&attributes)))
             }
         });
@@ -334,10 +356,18 @@ impl Filesystem for Adapter {
                 }
                 Handle::File { file, mapped, .. } => {
                     // Only read(2) names an owner of locks; what fills the page cache does not.
-                    if lock_owner.is_none() && !mapped.swap(true, Ordering::Relaxed) {
-                        self.invalidator.mapped(number);
+                    let caller = Caller::of(request);
+                    if lock_owner.is_none() {
+                        if file.is_secret() && caller.moves_pages() {
+                            // From the page cache anybody with a descriptor would get it unasked. sendfile(2) names this
+                            // errno as the one upon which to read instead.
+                            return Err(Error::Invalid("a secret is read, or mapped; it is not spliced"));
+                        }
+                        if !mapped.swap(true, Ordering::Relaxed) {
+                            self.invalidator.mapped(number);
+                        }
                     }
-                    self.namespace.read(&Caller::of(request), file, offset, size, show)
+                    self.namespace.read(&caller, file, offset, size, show)
                 }
             }
         });

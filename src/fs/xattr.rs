@@ -25,11 +25,15 @@ enum Attribute<'n> {
     IfVersion,
     Note(&'n [u8]),
     Fact(&'n str),
+    /// A note without a name.
+    Nameless,
     /// A name of ours that means nothing.
     Unknown,
     /// Somebody else's, such as `security.selinux`.
     Foreign,
 }
+
+const NAMELESS: Error = Error::Invalid("an attribute has a name behind `user.`");
 
 fn parse(name: &OsStr) -> Attribute<'_> {
     match name.as_bytes() {
@@ -39,6 +43,7 @@ fn parse(name: &OsStr) -> Attribute<'_> {
         b"user.keyfs.remove" => Attribute::Remove,
         b"user.keyfs.expires" => Attribute::Expires,
         b"user.keyfs.if-version" => Attribute::IfVersion,
+        b"user." => Attribute::Nameless,
         name => {
             if let Some(fact) = name.strip_prefix(b"system.keyfs.") {
                 std::str::from_utf8(fact).map_or(Attribute::Unknown, Attribute::Fact)
@@ -69,7 +74,7 @@ impl Adapter {
         match parse(name) {
             Attribute::AccessAcl => {
                 self.namespace.set_acl(actor, id, false, Some(&Acl::from_xattr(value)?))?;
-                self.invalidator.pages(number);
+                self.invalidator.permissions(number);
             }
             Attribute::DefaultAcl => self.namespace.set_acl(actor, id, true, Some(&Acl::from_xattr(value)?))?,
             Attribute::Groups => {
@@ -79,13 +84,13 @@ impl Adapter {
                 })?;
                 self.namespace.set_groups(actor, id, &groups)?;
                 self.invalidator.attributes(number);
-                self.invalidator.pages(number);
+                self.invalidator.permissions(number);
             }
             Attribute::Remove => {
                 let (parent, name) = self.namespace.remove_by_editor(actor, id)?;
                 self.invalidator.attributes(number);
                 let parent = self.root.number(Inode::Node(parent));
-                self.invalidator.name(parent, OsString::from_vec(name.as_bytes().to_vec()));
+                self.invalidator.name(parent, OsString::from_vec(name.as_bytes().to_vec()), number);
             }
             Attribute::Expires => {
                 let expires = Timestamp::parse(text(value)?);
@@ -103,12 +108,14 @@ impl Adapter {
                 let how = match flags {
                     libc::XATTR_CREATE => Note::Create,
                     libc::XATTR_REPLACE => Note::Replace,
-                    _ => Note::Set,
+                    0 => Note::Set,
+                    _ => Note::CreateAndReplace,
                 };
                 self.namespace.set_note(actor, id, name, value, how)?;
                 self.invalidator.attributes(number);
             }
             Attribute::Fact(_) => return Err(Error::NotPermitted("system.keyfs.* is for reading alone")),
+            Attribute::Nameless => return Err(NAMELESS),
             Attribute::Unknown => return Err(Error::Invalid("there is no such keyfs attribute")),
             Attribute::Foreign => return Err(Error::NotPermitted("only user.* and ACLs may be set")),
         }
@@ -120,12 +127,13 @@ impl Adapter {
         match parse(name) {
             Attribute::AccessAcl => {
                 self.namespace.set_acl(actor, id, false, None)?;
-                self.invalidator.pages(number);
+                self.invalidator.permissions(number);
             }
             Attribute::DefaultAcl => self.namespace.set_acl(actor, id, true, None)?,
             Attribute::Expires => self.namespace.set_expiry(actor, id, None)?,
             Attribute::Note(name) => self.namespace.remove_note(actor, id, name)?,
             Attribute::Fact(_) => return Err(Error::NotPermitted("system.keyfs.* is for reading alone")),
+            Attribute::Nameless => return Err(NAMELESS),
             Attribute::Groups => return Err(Error::NotPermitted("set user.keyfs.groups to an empty text instead")),
             Attribute::Remove | Attribute::IfVersion | Attribute::Unknown | Attribute::Foreign => {
                 return Err(Error::NoAttribute);
@@ -153,6 +161,7 @@ impl Adapter {
             }
             Attribute::Note(name) => self.namespace.note(id, name),
             Attribute::Fact(fact) => self.fact(actor, id, fact),
+            Attribute::Nameless => Err(NAMELESS),
             Attribute::Remove | Attribute::IfVersion | Attribute::Unknown | Attribute::Foreign => {
                 Err(Error::NoAttribute)
             }

@@ -7,21 +7,26 @@
 
 use std::fmt;
 
+use super::open::Progress;
 use super::row::{Node, Times, key};
 use super::view::{Stored, View};
 use super::{Actor, Draft, Error, Namespace, caller};
 use crate::access::acl::Acl;
 use crate::access::edit::{self, GroupPermissions};
 use crate::access::gate::{self, Explanation};
-use crate::access::{Kind, Mode, Permissions};
+use crate::access::{Kind, Mode, Permissions, Rights, check};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{Gid, NodeId, Uid, Version};
 use crate::key::{Name, NameError};
 use crate::seal::Binding;
 
-/// The names and contents of an entry's notes together, in bytes; as much as ext4 lets a value have.
-const NOTES_BYTES: usize = 64 << 10;
+/// The names and contents of an entry's notes together, in bytes, less what the names of all that isn't a note take in a
+/// list: Linux has no list of more than 64 KiB.
+const NOTES_BYTES: usize = (64 << 10) - 128;
+
+/// What a note takes besides its name and content: `user.` before the name in a list, and a zero byte behind it.
+const NOTE_BYTES: usize = 6;
 
 /// A time to be set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,6 +61,8 @@ pub enum Note {
     Create,
     /// Replaced only (`XATTR_REPLACE`).
     Replace,
+    /// Both of these, which is neither.
+    CreateAndReplace,
 }
 
 /// What `system.keyfs.*` tells of an entry.
@@ -98,7 +105,17 @@ impl Namespace {
             node.accessed = change.accessed.map_or(node.accessed, resolve);
             node.modified = change.modified.map_or(node.modified, resolve);
             Ok(())
-        })
+        })?;
+        if let Some(SetTime::To(modified)) = change.modified {
+            // What the process has written by now is older than that, also where it is stored later.
+            for file in self.overlay.open(id).iter().filter(|file| actor.shares_process_with(file.thread())) {
+                let mut state = file.state();
+                if state.progress != Progress::Nothing {
+                    state.modified = Some(modified);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Sets or removes the access ACL or, on a directory, the default ACL.
@@ -119,6 +136,12 @@ impl Namespace {
     pub fn set_groups(&self, actor: &dyn Actor, id: NodeId, groups: &GroupPermissions) -> Result<(), Error> {
         let edit = |node: &Node| {
             self.may_edit(actor, id, node)?;
+            // What everybody may write, as a tree's root, is not everybody's to close.
+            let want = Rights::READ.union(Rights::WRITE);
+            let class = check::decide(&node.permissions, &caller(actor), want, node.kind);
+            if node.kind == Kind::Directory && class == Ok(check::Class::Other) {
+                return Err(Error::NotPermitted("on a directory this takes its owner, or a group of it"));
+            }
             Ok(edit::apply_groups(&node.permissions, groups)?)
         };
         self.alter(actor, id, &edit, None, |_, _| Ok(()))
@@ -160,12 +183,12 @@ impl Namespace {
         }
         self.alter(actor, id, &same_permissions, Some(&shown), |node, _| {
             match (how, node.notes.contains_key(name)) {
-                (Note::Create, true) => return Err(Error::AttributeExists),
-                (Note::Replace, false) => return Err(Error::NoAttribute),
+                (Note::Create | Note::CreateAndReplace, true) => return Err(Error::AttributeExists),
+                (Note::Replace | Note::CreateAndReplace, false) => return Err(Error::NoAttribute),
                 _ => {}
             }
             node.notes.insert(name.to_vec(), value.to_vec());
-            let taken: usize = node.notes.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let taken: usize = node.notes.iter().map(|(name, value)| NOTE_BYTES + name.len() + value.len()).sum();
             if taken > NOTES_BYTES { Err(Error::AttributesFull) } else { Ok(()) }
         })
     }

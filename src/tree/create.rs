@@ -7,6 +7,7 @@ use super::change::draw_id;
 use super::open::{OpenFile, OpenMode, Remembered};
 use super::row::{self, Current, Entry, Node, Place, key};
 use super::view::{Stored, View};
+use super::write::end_set_id;
 use super::{Actor, Attributes, DIRECTORY_MODE, Draft, Error, Namespace, TREE_ROOT_MODE, caller};
 use crate::access::{Kind, Mode, Permissions, Rights, check, create};
 use crate::audit::Event;
@@ -101,7 +102,7 @@ impl Namespace {
             return Err(Error::Exists);
         }
         let (id, node) = self.draft_file(actor, parent, name, mode, umask)?;
-        self.commit_creation(actor, id, &node, &[])?;
+        self.commit_creation(actor, id, &node, &[], None)?;
         self.plain_attributes(id)
     }
 
@@ -208,6 +209,7 @@ impl Namespace {
         id: NodeId,
         node: &Node,
         content: &[u8],
+        modified: Option<Timestamp>,
     ) -> Result<Current, Error> {
         let name = node.name.as_ref().ok_or(Error::NotFound)?;
         self.change(actor, |view, draft| {
@@ -219,8 +221,11 @@ impl Namespace {
             let mut current = Current { own: 1, base: 0, previous: None, size: content.len() as u64 };
             self.continue_history(view, draft, node, &mut current)?;
             let mut made = node.clone();
+            if !content.is_empty() {
+                draft.permissions_changed |= end_set_id(&mut made, actor);
+            }
             made.value = Some(current);
-            made.modified = now;
+            made.modified = modified.unwrap_or(now);
             made.changed = now;
             draft.at(key::node(node.parent), above.revision);
             draft_entry(draft, id, &made);

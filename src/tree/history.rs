@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::open::OpenFile;
 use super::row::{Node, Place, key};
-use super::view::View;
+use super::view::{DEEPEST, Stored, View};
 use super::{Actor, Error, Namespace, caller};
 use crate::access::{Caller, Kind, Rights, check, gate};
 use crate::clock::Timestamp;
@@ -58,13 +58,12 @@ impl Namespace {
                 past.names.extend(view.entries(*id)?.into_iter().map(|(name, _)| name));
             }
             Some((id, node)) => past.versions = versions(&view, *id, node)?,
-            None => {
-                if let Some(removed) = view.history(root, path)?
-                    && let Some(node) = view.find(removed.content)?
-                {
-                    past.versions = versions(&view, removed.content, &node.content)?;
-                }
-            }
+            None => match self.removed(actor, &view, root, path) {
+                Ok(Some((id, node))) => past.versions = versions(&view, id, &node)?,
+                // Names below are listed all the same.
+                Ok(None) | Err(Error::Denied(_) | Error::Gate(_)) => {}
+                Err(error) => return Err(error),
+            },
         }
         let mut from = key::history(root, path);
         from.push(b'/');
@@ -84,7 +83,7 @@ impl Namespace {
         Ok(past)
     }
 
-    /// The entry of a path, as far as there is one; each directory on the way lets the caller search it.
+    /// The entry of a path, as far as there is one; the environment and each directory on the way let the caller search them.
     fn walk(
         &self,
         actor: &dyn Actor,
@@ -94,18 +93,45 @@ impl Namespace {
     ) -> Result<Option<(NodeId, Node)>, Error> {
         let mut id = root;
         let mut node = view.directory(root)?.content;
+        may_search(actor, &view.directory(node.parent)?.content)?;
         for name in path {
             if node.kind == Kind::File {
                 return Ok(None);
             }
-            if !check::allows(&node.permissions, &caller(actor), Rights::EXECUTE, Kind::Directory) {
-                return Err(Error::Denied("a directory above does not let the process search it"));
-            }
+            may_search(actor, &node)?;
             let Some(entry) = view.entry(id, name)? else { return Ok(None) };
             node = view.entry_node(id, name, &entry)?.content;
             id = entry.content.node;
         }
         Ok(Some((id, node)))
+    }
+
+    /// The key of a path whose entry was removed. The directories that it was in protect it still, wherever they are by now;
+    /// where one of them is gone, what is left is for the key's owner, the superuser, and who may read and write the key.
+    fn removed(
+        &self,
+        actor: &dyn Actor,
+        view: &View<'_>,
+        root: NodeId,
+        path: &[Name],
+    ) -> Result<Option<(NodeId, Node)>, Error> {
+        let Some(found) = view.history(root, path)? else { return Ok(None) };
+        let Some(Stored { content: node, .. }) = view.find(found.content)? else { return Ok(None) };
+        let mut above = node.parent;
+        for _ in 0..DEEPEST {
+            if above == root {
+                break;
+            }
+            let Some(Stored { content: directory, .. }) = view.find(above)? else {
+                if ![node.permissions.owner, Uid::ROOT].contains(&actor.uid()) {
+                    self.may_edit(actor, found.content, &node)?;
+                }
+                break;
+            };
+            may_search(actor, &directory)?;
+            above = directory.parent;
+        }
+        Ok(Some((found.content, node)))
     }
 
     /// Opens a version to read it.
@@ -116,13 +142,11 @@ impl Namespace {
         path: &[Name],
         version: Version,
     ) -> Result<Arc<OpenFile>, Error> {
+        let lease = self.lease(actor);
         let view = self.view()?;
         let (id, node) = match self.walk(actor, &view, root, path)? {
             Some((id, node)) => (id, node),
-            None => {
-                let removed = view.history(root, path)?.ok_or(Error::NotFound)?.content;
-                (removed, view.node(removed)?.content)
-            }
+            None => self.removed(actor, &view, root, path)?.ok_or(Error::NotFound)?,
         };
         if node.kind == Kind::Directory {
             return Err(Error::IsADirectory);
@@ -150,7 +174,15 @@ impl Namespace {
             None
         };
         let content = self.opened(&view, holder, &node, own, value, grant)?;
-        Ok(self.open_past(actor, id, secret, version, then, content))
+        Ok(self.open_past(actor, id, secret, version, then, content, lease))
+    }
+}
+
+fn may_search(actor: &dyn Actor, directory: &Node) -> Result<(), Error> {
+    if check::allows(&directory.permissions, &caller(actor), Rights::EXECUTE, Kind::Directory) {
+        Ok(())
+    } else {
+        Err(Error::Denied("a directory above does not let the process search it"))
     }
 }
 

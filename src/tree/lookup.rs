@@ -97,13 +97,16 @@ impl Namespace {
         self.stored_attributes(&view, entry.content.node, &node)
     }
 
-    /// The attributes of a node, also of one whose entry was removed while somebody knows it. A thread that has the file
-    /// open with another length, because of a version that is not the present one or of unflushed writes, is told that.
+    /// The attributes of a node, also of one whose entry was removed while somebody knows it. A process that has the file
+    /// open with another length, because of a version that is not the present one or of unflushed writes, is told that: a
+    /// thread of what it writes itself, else of the longest, since who reads no more than it was told must not cut a value.
     pub fn attributes(&self, actor: &dyn Actor, id: NodeId) -> Result<Attributes, Error> {
         let mut attributes = self.plain_attributes(id)?;
         if attributes.kind == Kind::File && !attributes.lasting {
-            let own = self.overlay.open(id).into_iter().rev().find(|file| file.thread() == actor.thread());
-            if let Some(file) = own {
+            let open = self.overlay.open(id);
+            let written = open.iter().rev().find(|file| file.mode().write && file.thread() == actor.thread());
+            let shared = || open.iter().filter(|file| actor.shares_process_with(file.thread()));
+            if let Some(file) = written.or_else(|| shared().max_by_key(|file| file.size())) {
                 attributes.size = file.size();
             }
         }

@@ -16,6 +16,7 @@ use super::{Actor, Error, Namespace, with_groups};
 use crate::access::gate::{self, Denial, Grant, Rule};
 use crate::access::{Caller, Kind, Permissions};
 use crate::audit::{Event, Process, Record};
+use crate::clock::Timestamp;
 use crate::id::{Gid, NodeId, Uid, Version};
 use crate::seal::Binding;
 use crate::seal::memory::SecretBytes;
@@ -44,12 +45,19 @@ pub(super) enum Progress {
 
 /// The last decision of the gate on a reader of this file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Lease {
+pub(super) struct Lease {
     thread: u32,
     uid: Uid,
     gid: Gid,
     epoch: u64,
     since: Instant,
+}
+
+/// Why what was written is not all of what was to be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Spoiled {
+    TooLarge,
+    NoMemory,
 }
 
 pub(super) struct State {
@@ -68,10 +76,15 @@ pub(super) struct State {
     pub(super) progress: Progress,
     /// Whether the last flush told its caller that it failed.
     pub(super) failed: bool,
+    /// The permissions that a secret's `content` was stored under: they count with the present ones once it is an earlier
+    /// version's.
+    pub(super) under: Option<Permissions>,
     /// The commit is to fail unless this is the version that it replaces.
     pub(super) if_version: Option<Version>,
-    /// A write went past the limit: what stands here is only the beginning of what was to be the value.
-    pub(super) overflowed: bool,
+    /// The time of modification that was set since the last write: the commit's own, as it is where a write is at once.
+    pub(super) modified: Option<Timestamp>,
+    /// A write failed, for lack of room or of memory: what stands here is only a part of what was to be the value.
+    pub(super) spoiled: Option<Spoiled>,
     lease: Option<Lease>,
 }
 
@@ -84,8 +97,8 @@ pub struct OpenFile {
     thread: u32,
     /// The thread that wrote last; 0 where it is not known.
     writer: AtomicU32,
-    /// The version that was opened through the history, and the permissions that it had.
-    past: Option<(Version, Permissions)>,
+    /// Whether it was opened through the history.
+    past: bool,
     pub(super) pending: Option<Arc<Pending>>,
     state: Mutex<State>,
 }
@@ -126,7 +139,8 @@ impl OpenFile {
         Remembered { process: self.opener.clone(), thread: self.thread }
     }
 
-    pub(super) fn is_secret(&self) -> bool {
+    /// Whether it is behind the group gate.
+    pub fn is_secret(&self) -> bool {
         self.secret
     }
 
@@ -141,7 +155,7 @@ impl OpenFile {
 
     /// Whether a listing's answer for `version` is what this file's owner would see too.
     pub(super) fn agrees_with(&self, version: Option<Version>) -> bool {
-        self.past.is_some() || (!self.mode.write && self.state().version == version)
+        self.past || (!self.mode.write && self.state().version == version)
     }
 
     /// Commits with the next flush only if `version` is what is replaced.
@@ -235,10 +249,11 @@ impl Namespace {
             state.progress = Progress::Emptied;
         } else if mode.read || !mode.append {
             let (_, value) = view.current_value(id, &node)?;
+            state.under = secret.then(|| node.permissions.clone());
             state.content = self.opened(&view, id, &node, current.own, value, grant)?;
             state.loaded = true;
         }
-        let file = self.enter(actor, id, secret, mode, None, None, state);
+        let file = self.enter(actor, id, secret, mode, None, false, state);
         // Its last version may have been pruned before it was known to be open; then it is looked up again.
         if departures != self.overlay.departures()
             && let Err(error) = self.plain_attributes(id)
@@ -278,7 +293,7 @@ impl Namespace {
         if !entry.committed && self.overlay.pending(id).is_none() {
             return Err(Error::Gone);
         }
-        Ok(self.enter(actor, id, node.place.is_secret(), mode, Some(pending), None, state))
+        Ok(self.enter(actor, id, node.place.is_secret(), mode, Some(pending), false, state))
     }
 
     /// The file that `create` gives to whoever made the entry.
@@ -292,10 +307,11 @@ impl Namespace {
         let mut state = State::empty(mode, None);
         state.loaded = true;
         state.progress = Progress::Emptied;
-        self.enter(actor, pending.id, secret, mode, Some(pending), None, state)
+        self.enter(actor, pending.id, secret, mode, Some(pending), false, state)
     }
 
     /// The file of an earlier version, read only.
+    #[allow(clippy::too_many_arguments)] // the parts of one struct, as `open_version` has just learnt them
     pub(super) fn open_past(
         &self,
         actor: &dyn Actor,
@@ -304,13 +320,15 @@ impl Namespace {
         version: Version,
         permissions: Permissions,
         content: SecretBytes,
+        lease: Lease,
     ) -> Arc<OpenFile> {
         let mode = OpenMode { read: true, ..OpenMode::default() };
         let mut state = State::empty(mode, Some(version));
         state.content = content;
         state.loaded = true;
-        state.lease = Some(self.lease(actor));
-        self.enter(actor, id, secret, mode, None, Some((version, permissions)), state)
+        state.under = Some(permissions);
+        state.lease = Some(lease);
+        self.enter(actor, id, secret, mode, None, true, state)
     }
 
     #[allow(clippy::too_many_arguments)] // the parts of one struct, which nobody else puts together
@@ -321,7 +339,7 @@ impl Namespace {
         secret: bool,
         mode: OpenMode,
         pending: Option<Arc<Pending>>,
-        past: Option<(Version, Permissions)>,
+        past: bool,
         state: State,
     ) -> Arc<OpenFile> {
         let opener = Process { pid: actor.thread(), uid: actor.uid(), gid: actor.gid(), executable: None };
@@ -415,7 +433,7 @@ impl Namespace {
     }
 
     /// To be taken before the decision that it stands for, so that no change in between goes unnoticed.
-    fn lease(&self, actor: &dyn Actor) -> Lease {
+    pub(super) fn lease(&self, actor: &dyn Actor) -> Lease {
         let (thread, uid, gid) = (actor.thread(), actor.uid(), actor.gid());
         Lease { thread, uid, gid, epoch: self.epoch(), since: Instant::now() }
     }
@@ -468,8 +486,10 @@ impl Namespace {
         }
         let view = self.view()?;
         let node = self.known_node(&view, file.node)?;
-        let question = |caller: &Caller<'_>| match &file.past {
-            Some((_, then)) => gate::history(&node.permissions, then, caller, file.node),
+        let current = node.value.map(|value| value.version());
+        let earlier = state.under.as_ref().filter(|_| state.version != current);
+        let question = |caller: &Caller<'_>| match earlier {
+            Some(then) => gate::history(&node.permissions, then, caller, file.node),
             None => gate::read(&node.permissions, caller, file.node),
         };
         // The same reader under the same answer is no new decision; everything else goes on record.
@@ -517,7 +537,9 @@ impl State {
             progress: Progress::Nothing,
             failed: false,
             if_version: None,
-            overflowed: false,
+            modified: None,
+            spoiled: None,
+            under: None,
             lease: None,
         }
     }

@@ -45,6 +45,17 @@ impl Namespace {
 
     /// Takes an empty directory away (`rmdir(2)`); right below the root, an environment whose two trees are empty.
     pub fn remove_directory(&self, actor: &dyn Actor, parent: NodeId, name: &Name) -> Result<NodeId, Error> {
+        self.remove_this_directory(actor, parent, name, None)
+    }
+
+    /// The same, if it is this one still.
+    fn remove_this_directory(
+        &self,
+        actor: &dyn Actor,
+        parent: NodeId,
+        name: &Name,
+        this: Option<NodeId>,
+    ) -> Result<NodeId, Error> {
         if self.overlay.named(parent, name).is_some() {
             return Err(Error::NotADirectory);
         }
@@ -53,6 +64,9 @@ impl Namespace {
             let entry = view.entry(parent, name)?.ok_or(Error::NotFound)?;
             let node = view.entry_node(parent, name, &entry)?;
             let id = entry.content.node;
+            if this.is_some_and(|this| this != id) {
+                return Err(Error::Gone);
+            }
             if node.content.kind == Kind::File {
                 return Err(Error::NotADirectory);
             }
@@ -143,7 +157,7 @@ impl Namespace {
             (true, _) => Err(Error::Gone),
             (false, Kind::File) => self.remove_file_as_editor(actor, id),
             (false, Kind::Directory) => {
-                self.remove_directory(actor, node.parent, &name)?;
+                self.remove_this_directory(actor, node.parent, &name, Some(id))?;
                 Ok((node.parent, name))
             }
         }

@@ -5,6 +5,7 @@
 //! - A directory that changes its parent insists on the shape of the tree above it, so that two moves at once can't make a
 //!   circle.
 
+use super::overlay::Pending;
 use super::row::{Entry, Node, Place, key};
 use super::view::{Stored, View};
 use super::{Actor, Draft, Error, Namespace, is_tree_root, row};
@@ -101,6 +102,7 @@ impl Namespace {
             if mode == RenameMode::Keep {
                 return Err(Error::Exists);
             }
+            self.may_settle(actor, to.0, &pending)?;
             self.settle(actor, pending.id)?;
         }
         self.change(actor, |view, draft| {
@@ -130,10 +132,20 @@ impl Namespace {
     /// What the process itself wrote to an open file and did not flush moves with it, so it is committed first.
     fn commit_before_move(&self, actor: &dyn Actor, from: (NodeId, &Name)) -> Result<(), Error> {
         let id = match self.overlay.named(from.0, from.1) {
-            Some(pending) => Some(pending.id),
+            Some(pending) => {
+                self.may_settle(actor, from.0, &pending)?;
+                Some(pending.id)
+            }
             None => self.view()?.entry(from.0, from.1)?.map(|entry| entry.content.node),
         };
         id.map_or(Ok(()), |id| self.settle(actor, id))
+    }
+
+    /// Whether a new entry is the caller's to move, before anything is committed for that.
+    fn may_settle(&self, actor: &dyn Actor, parent: NodeId, pending: &Pending) -> Result<(), Error> {
+        let node = pending.state().node.clone();
+        let above = self.view()?.directory(parent)?.content;
+        self.may_disturb(actor, parent, &above, pending.id, &node)
     }
 
     fn seat<'n>(

@@ -12,7 +12,7 @@ use crate::store::{Page, Snapshot};
 
 /// No longer chain of parents is followed: a key has at most 4,095 bytes, so at most 2,048 names, and three directories
 /// stand above it. Only a directory that is deep itself reaches further once it is moved below another.
-const DEEPEST: usize = 4096;
+pub(super) const DEEPEST: usize = 4096;
 
 /// A row's content, and the commit that wrote it.
 #[derive(Clone, Debug)]

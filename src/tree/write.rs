@@ -2,21 +2,21 @@
 //!
 //! Invariants:
 //! - A commit replaces the value as a whole, or adds a whole run of appended bytes to the value that is current then.
-//! - A commit of what is there already changes nothing.
+//! - A commit of what is there already changes nothing, if whoever makes it may know that.
 //! - A file that says that its flush failed is not committed behind its caller's back later.
 
 use std::sync::Arc;
 
-use super::open::{OpenFile, Progress, State};
+use super::open::{OpenFile, Progress, Spoiled, State};
 use super::row::{Current, Node, Value, key};
 use super::view::View;
-use super::{Actor, Draft, Error, Namespace};
-use crate::access::Kind;
+use super::{Actor, Draft, Error, Namespace, caller, with_groups};
+use crate::access::{Kind, Mode, Permissions, edit, gate};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
 use crate::seal::Binding;
-use crate::seal::memory::SecretBytes;
+use crate::seal::memory::{MemoryError, SecretBytes};
 
 /// Why a file is flushed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,10 +48,14 @@ impl Namespace {
         let mut state = file.state();
         let offset = if file.mode().append { state.size() } else { offset };
         let Some(end) = offset.checked_add(data.len() as u64).filter(|end| *end <= self.limits.value) else {
-            state.overflowed = true;
+            state.spoiled = Some(Spoiled::TooLarge);
             state.progress = Progress::Written;
             return Err(Error::ValueTooLarge(self.limits.value));
         };
+        // Until it is done: a write that finds no memory is no part of a value.
+        let before = state.spoiled;
+        state.spoiled = Some(Spoiled::NoMemory);
+        state.progress = Progress::Written;
         if state.appending {
             state.appended.append(data)?;
         } else {
@@ -63,7 +67,8 @@ impl Namespace {
                 place.copy_from_slice(data);
             }
         }
-        state.progress = Progress::Written;
+        state.spoiled = before;
+        state.modified = None;
         Ok(())
     }
 
@@ -72,13 +77,18 @@ impl Namespace {
         if !file.mode().write {
             return Err(Error::BadHandle);
         }
+        let mut state = file.state();
         if length > self.limits.value {
+            state.spoiled = Some(Spoiled::TooLarge);
+            state.progress = Progress::Written;
             return Err(Error::ValueTooLarge(self.limits.value));
         }
-        let mut state = file.state();
         if state.appending {
             if !state.loaded {
-                state.content = self.present_content(file.node())?;
+                let (content, version, permissions) = self.present_content(file.node())?;
+                state.under = Some(permissions).filter(|_| file.is_secret());
+                state.content = content;
+                state.version = version;
                 state.loaded = true;
             }
             let State { content, appended, .. } = &mut *state;
@@ -87,8 +97,9 @@ impl Namespace {
             state.appending = false;
         }
         state.content.resize(length as usize)?;
-        state.overflowed = false;
+        state.spoiled = None;
         state.progress = Progress::Written;
+        state.modified = None;
         Ok(())
     }
 
@@ -110,19 +121,21 @@ impl Namespace {
             let (current, value) = view.current_value(id, &stored.content)?;
             let mut content = self.opened(view, id, &stored.content, current.own, value, None)?;
             content.resize(length as usize)?;
-            self.replace_value(actor, view, draft, id, stored.revision, stored.content, &Content::Whole(&content))
+            self.replace_value(actor, view, draft, id, stored.revision, stored.content, &Content::Whole(&content), None)
         })?;
         Ok(())
     }
 
-    fn present_content(&self, id: NodeId) -> Result<SecretBytes, Error> {
+    fn present_content(&self, id: NodeId) -> Result<(SecretBytes, Option<Version>, Permissions), Error> {
         let view = self.view()?;
         let node = self.known_node(&view, id)?;
-        if node.value.is_none() {
-            return Ok(SecretBytes::new());
-        }
-        let (current, value) = view.current_value(id, &node)?;
-        self.opened(&view, id, &node, current.own, value, None)
+        let content = if node.value.is_none() {
+            SecretBytes::new()
+        } else {
+            let (current, value) = view.current_value(id, &node)?;
+            self.opened(&view, id, &node, current.own, value, None)?
+        };
+        Ok((content, node.value.map(|value| value.version()), node.permissions))
     }
 
     /// A descriptor of the file was closed. What was written becomes the value, unless it is another process that wrote it
@@ -167,8 +180,8 @@ impl Namespace {
             let mut entry = pending.state();
             if !entry.committed && !entry.node.removed {
                 match files.first() {
-                    Some(file) => self.commit_creation(&file.opener(), id, &entry.node, &[])?,
-                    None => self.commit_creation(actor, id, &entry.node, &[])?,
+                    Some(file) => self.commit_creation(&file.opener(), id, &entry.node, &[], None)?,
+                    None => self.commit_creation(actor, id, &entry.node, &[], None)?,
                 };
                 entry.committed = true;
                 self.overlay.forget(id, &entry.node);
@@ -187,9 +200,12 @@ impl Namespace {
             // A process that was started in the middle of a write closes what it inherits; the writer is yet to.
             return Ok(());
         }
-        if state.overflowed {
+        if let Some(spoiled) = state.spoiled {
             state.failed = true;
-            return Err(Error::ValueTooLarge(self.limits.value));
+            return Err(match spoiled {
+                Spoiled::TooLarge => Error::ValueTooLarge(self.limits.value),
+                Spoiled::NoMemory => MemoryError.into(),
+            });
         }
         match state.progress {
             Progress::Nothing => return Ok(()),
@@ -220,6 +236,10 @@ impl Namespace {
         }
         if let Some(pending) = &file.pending {
             let mut entry = pending.state();
+            if entry.committed && state.progress == Progress::Emptied && state.if_version.is_none() {
+                // What it began as was nothing already, and somebody else has stored something since.
+                return Ok(());
+            }
             if !entry.committed {
                 if entry.node.removed {
                     // Its name was taken away before anything was committed: it lives as long as it is open.
@@ -231,7 +251,7 @@ impl Namespace {
                 let mut whole = SecretBytes::with_capacity(state.content.len() + state.appended.len())?;
                 whole.append(&state.content)?;
                 whole.append(&state.appended)?;
-                let created = self.commit_creation(actor, pending.id, &entry.node, &whole);
+                let created = self.commit_creation(actor, pending.id, &entry.node, &whole, state.modified);
                 // Where an answer was lost, the entry may be there by now; it is this one then, and goes on as such.
                 let ours = || Ok::<_, Error>(self.view()?.find(pending.id)?.is_some());
                 if created.is_ok() || (matches!(created, Err(Error::Exists)) && ours()?) {
@@ -244,6 +264,7 @@ impl Namespace {
                     Ok(current) => {
                         state.content = whole;
                         state.appended.truncate(0);
+                        state.under = Some(entry.node.permissions.clone()).filter(|_| file.is_secret());
                         self.committed(file, state, &current);
                         return Ok(());
                     }
@@ -251,7 +272,10 @@ impl Namespace {
             }
         }
         let id = file.node();
-        let expected = state.if_version;
+        let (expected, modified) = (state.if_version, state.modified);
+        // What a writer that can't read carries along is not to come back for those whom it was kept from.
+        let carried = state.under.as_ref().filter(|_| !file.mode().read);
+        let began = state.version;
         let committed = {
             let content =
                 if state.appending { Content::Appended(&state.appended) } else { Content::Whole(&state.content) };
@@ -264,11 +288,17 @@ impl Namespace {
                 if expected.is_some_and(|expected| expected != current.version()) {
                     return Err(Error::Stale);
                 }
+                let permissions = stored.content.permissions.clone();
+                if carried.is_some_and(|then| *then != permissions) && began != Some(current.version()) {
+                    return Err(Error::Stale);
+                }
                 let (revision, node) = (stored.revision, stored.content);
-                self.replace_value(actor, view, draft, id, revision, node, &content).map(Some)
+                let replaced = self.replace_value(actor, view, draft, id, revision, node, &content, modified);
+                replaced.map(|current| Some((current, permissions)))
             })?
         };
-        if let Some(current) = committed {
+        if let Some((current, permissions)) = committed {
+            state.under = Some(permissions).filter(|_| file.is_secret());
             if state.appending && !state.appended.is_empty() {
                 // What was appended is in the value now, and must not be again, whatever follows.
                 state.appended.truncate(0);
@@ -277,7 +307,10 @@ impl Namespace {
             self.committed(file, state, &current);
             if !state.loaded && file.mode().read {
                 // What it reads from now on is what is there, with its own lines in it.
-                state.content = self.present_content(id)?;
+                let (content, version, permissions) = self.present_content(id)?;
+                state.content = content;
+                state.version = version;
+                state.under = Some(permissions).filter(|_| file.is_secret());
                 state.loaded = true;
                 state.forget_decision();
             }
@@ -289,6 +322,7 @@ impl Namespace {
     fn committed(&self, file: &OpenFile, state: &mut State, current: &Current) {
         state.version = Some(current.version());
         state.if_version = None;
+        state.modified = None;
         state.length = current.size;
         // A file that is appended to and began with nothing adds to what is there from now on, like any other.
         state.appending = file.mode().append;
@@ -309,12 +343,13 @@ impl Namespace {
         revision: crate::id::Revision,
         mut node: Node,
         content: &Content<'_>,
+        modified: Option<Timestamp>,
     ) -> Result<Current, Error> {
         let current = node.value.ok_or(Error::IsADirectory)?;
         let mut merged = SecretBytes::new();
         let bytes: &[u8] = match content {
             Content::Whole(bytes) => {
-                if bytes.len() as u64 == current.size {
+                if bytes.len() as u64 == current.size && self.may_compare(actor, id, &node, bytes) {
                     let (_, value) = view.current_value(id, &node)?;
                     if *self.opened(view, id, &node, current.own, value, None)? == **bytes {
                         return Ok(current);
@@ -333,6 +368,7 @@ impl Namespace {
                 &merged
             }
         };
+        draft.permissions_changed |= end_set_id(&mut node, actor);
         let now = self.clock.now();
         let next = Current { own: current.own + 1, size: bytes.len() as u64, ..current };
         draft.put(key::value(id, next.own), self.encode_value(actor, id, &node, next.own, bytes, now)?);
@@ -340,12 +376,21 @@ impl Namespace {
         let address = view.address(id, &node)?;
         draft.record(Event::Put, address, Some(next.version()));
         node.value = Some(next);
-        node.modified = now;
+        node.modified = modified.unwrap_or(now);
         node.changed = now;
         draft.at(key::node(id), revision);
         draft.put(key::node(id), node.encode());
         self.prune(view, draft, id, &node, next.version())?;
         Ok(next)
+    }
+
+    /// Whether somebody may learn that a value is the one that is there already, which a store that makes no version tells:
+    /// who may not read a secret could ask for it byte by byte.
+    fn may_compare(&self, actor: &dyn Actor, id: NodeId, node: &Node, bytes: &[u8]) -> bool {
+        // How long a secret is everybody may know.
+        !node.place.is_secret()
+            || bytes.is_empty()
+            || with_groups(actor, |caller| gate::read(&node.permissions, caller, id).map(drop)).is_ok()
     }
 
     /// The row of a version.
@@ -406,4 +451,17 @@ impl Namespace {
         }
         Ok(last)
     }
+}
+
+/// Takes set-user-id and set-group-id from what somebody wrote; whether there was any. The caller's groups are asked for
+/// only then.
+pub(super) fn end_set_id(node: &mut Node, actor: &dyn Actor) -> bool {
+    let set_id = node.permissions.mode.contains(Mode::SETUID) || node.permissions.mode.contains(Mode::SETGID);
+    if !set_id {
+        return false;
+    }
+    let written = edit::written(&node.permissions, &caller(actor));
+    let changed = written != node.permissions;
+    node.permissions = written;
+    changed
 }

@@ -76,8 +76,10 @@ impl File {
         }
     }
 
-    pub(super) fn store(&mut self, value: Vec<u8>) {
-        if self.value() != value {
+    /// The same value again is no version, unless that would tell somebody who may not read what is there.
+    pub(super) fn store(&mut self, who: &Who, value: Vec<u8>) {
+        let told = !self.secret || self.perm.gate(who) || value.is_empty();
+        if self.value() != value || !told {
             let number = self.own.last().unwrap().number + 1;
             self.own.push(Stored { number, value, perm: self.perm });
             self.prune();
@@ -147,9 +149,12 @@ impl Model {
             Some(Entry::File(file)) => {
                 let file = &mut self.files[*file];
                 ok_if(file.perm.allows(who, 2))?;
+                let appends_nothing = value.is_empty();
                 let value = if append { [file.value(), &value].concat() } else { value };
                 ok_if(value.len() <= LIMIT)?;
-                file.store(value);
+                if !(append && appends_nothing) {
+                    file.store(who, value);
+                }
                 Ok(())
             }
             None => {
@@ -169,12 +174,12 @@ impl Model {
         }
     }
 
-    pub(super) fn truncate(&mut self, path: &Path, length: usize) -> Answer {
+    pub(super) fn truncate(&mut self, who: &Who, path: &Path, length: usize) -> Answer {
         let file = self.file(path).ok_or(())?;
         ok_if(length <= LIMIT)?;
         let mut value = self.files[file].value().to_vec();
         value.resize(length, 0);
-        self.files[file].store(value);
+        self.files[file].store(who, value);
         Ok(())
     }
 

@@ -76,7 +76,8 @@ pub(crate) fn read(mount_point: &Path) -> Result<Value, Failure> {
 
 fn summary(mount_point: &Path, status: &Value) -> String {
     let text = |path: &str| match status.pointer(path) {
-        Some(Value::String(text)) => text.clone(),
+        // It may be anybody's mount, and a terminal would obey.
+        Some(Value::String(text)) => text.replace(char::is_control, "?"),
         Some(value) => value.to_string(),
         None => "?".into(),
     };
@@ -101,6 +102,7 @@ fn summary(mount_point: &Path, status: &Value) -> String {
     ];
     if let Some(environments) = status.get("keys").and_then(Value::as_object) {
         for (environment, trees) in environments {
+            let environment = environment.replace(char::is_control, "?");
             let count = |tree: &str| trees.get(tree).and_then(Value::as_u64).unwrap_or(0);
             lines.push(format!("  {environment:<8} {} variables, {} secrets", count("variables"), count("secrets")));
         }
