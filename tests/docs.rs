@@ -4,16 +4,22 @@
 //! A line that begins with `$ ` is a command, `> ` goes on with the one before it, and the rest is what both outputs of the
 //! command show together. `…` stands for any text within a line, a line of `…` alone for any number of lines. Commands run in
 //! one shell for each block, at the mount's root, as root in no other group. `as USER COMMAND…` runs a command as somebody
-//! else; the users and groups are those of [`ACCOUNTS`], in a mount namespace of the test's own. Where a page says
+//! else; the users and groups are those of `accounts`. Where a page says
 //! `/tmp/keys` or `/var/lib/keyfs`, the real places of the mount and of its store are used.
 //!
 //! It deliberately leaves the blocks of other languages alone, as ```sh: those are for reading.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 
+#[path = "mount/accounts.rs"]
+#[allow(dead_code)] // what the tests of programs need beyond this
+mod accounts;
 #[path = "mount/fixture.rs"]
 #[allow(dead_code)] // what the tests on a mount need beyond this
 mod fixture;
+#[path = "mount/harness.rs"]
+#[allow(dead_code)]
+mod harness;
 
 use std::fs;
 use std::path::Path;
@@ -24,18 +30,6 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The pages whose examples are run.
 const PAGES: &[&str] = &["README.md", "docs/semantics.md", "docs/permissions.md"];
-
-/// What the examples call people and groups: a name, an id that no account need have, and the groups beside one's own.
-const ACCOUNTS: &[(&str, u32, &[&str])] = &[
-    ("alice", 20_001, &["payments"]),
-    ("bob", 20_002, &["analysts"]),
-    ("rotate", 20_003, &["rotators"]),
-    ("svc", 20_004, &[]),
-];
-const GROUPS: &[(&str, u32)] = &[("payments", 20_101), ("analysts", 20_103), ("rotators", 20_104)];
-
-/// Set in the process that runs in the namespace.
-const INSIDE: &str = "KEYFS_DOCS_ACCOUNTS";
 
 /// Where the pages have the mount, and the store.
 const PLACE: &str = "/tmp/keys";
@@ -49,12 +43,9 @@ fn main() {
     });
     if let Some(missing) = &missing {
         eprintln!("the documentation's examples are not run: {missing}");
-        if std::env::var_os("KEYFS_REQUIRE_MOUNT").is_some() {
-            eprintln!("KEYFS_REQUIRE_MOUNT is set, so that is a failure");
-            std::process::exit(1);
-        }
-    } else if std::env::var_os(INSIDE).is_none() && !arguments.list {
-        std::process::exit(run_inside());
+        harness::refuse(true);
+    } else if !arguments.list {
+        accounts::enter();
     }
     let mut trials = Vec::new();
     for page in PAGES {
@@ -67,34 +58,6 @@ fn main() {
     }
     assert!(trials.len() > PAGES.len(), "the pages have no examples");
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// Runs this program again where the accounts exist; its exit code.
-fn run_inside() -> i32 {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let add = |file: &str, lines: String| {
-        let ours = |line: &&str| {
-            let name = line.split(':').next().unwrap_or_default();
-            ACCOUNTS.iter().any(|(account, ..)| *account == name) || GROUPS.iter().any(|(group, _)| *group == name)
-        };
-        let there = fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default();
-        let kept: Vec<_> = there.lines().filter(|line| !ours(line)).collect();
-        fs::write(directory.path().join(file), format!("{}\n{lines}", kept.join("\n"))).expect("a file");
-    };
-    let user = |(name, id, _): &(&str, u32, &[&str])| format!("{name}:x:{id}:{id}::/nonexistent:/bin/sh\n");
-    let own = |(name, id, _): &(&str, u32, &[&str])| format!("{name}:x:{id}:\n");
-    let group = |(name, id): &(&str, u32)| {
-        let members = ACCOUNTS.iter().filter(|(_, _, groups)| groups.contains(name)).map(|(member, ..)| *member);
-        format!("{name}:x:{id}:{}\n", members.collect::<Vec<_>>().join(","))
-    };
-    add("passwd", ACCOUNTS.iter().map(user).collect());
-    add("group", ACCOUNTS.iter().map(own).chain(GROUPS.iter().map(group)).collect());
-    let script = r#"for file in passwd group; do mount --bind "$0/$file" "/etc/$file" || exit; done; exec "$@""#;
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", script]).arg(directory.path());
-    command.arg(std::env::current_exe().expect("this program")).args(std::env::args_os().skip(1));
-    let status = command.env(INSIDE, "1").status().expect("unshare");
-    status.code().unwrap_or(1)
 }
 
 /// One example.

@@ -6,6 +6,8 @@
 
 #[path = "../mount/fixture.rs"]
 mod fixture;
+#[path = "../mount/harness.rs"]
+mod harness;
 mod helper;
 mod kit;
 mod mount;
@@ -13,37 +15,17 @@ mod status;
 mod umount;
 mod usage;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use harness::{Case, Family};
 
-type Case = (&'static str, fn());
+const FAMILIES: &[Family] = &[
+    Family::mounting("mount", mount::CASES),
+    Family::mounting("umount", umount::CASES),
+    Family::mounting("status", status::CASES),
+    Family::mounting("helper", helper::CASES),
+    Family::plain("usage", usage::CASES),
+];
 
 fn main() {
-    let arguments = Arguments::from_args();
-    let missing = fixture::missing();
-    if let Some(missing) = &missing {
-        eprintln!("tests of the commands are not run: {missing}");
-        if std::env::var_os("KEYFS_REQUIRE_MOUNT").is_some() {
-            eprintln!("KEYFS_REQUIRE_MOUNT is set, so that is a failure");
-            std::process::exit(1);
-        }
-    }
-    let commands: &[(&str, &[Case], bool)] = &[
-        ("mount", mount::CASES, missing.is_some()),
-        ("umount", umount::CASES, missing.is_some()),
-        ("status", status::CASES, missing.is_some()),
-        ("helper", helper::CASES, missing.is_some()),
-        ("usage", usage::CASES, false),
-    ];
-    let mut trials = Vec::new();
-    for (command, cases, ignored) in commands {
-        for (name, case) in *cases {
-            let case = *case;
-            let trial = Trial::test(format!("{command}::{name}"), move || -> Result<(), Failed> {
-                case();
-                Ok(())
-            });
-            trials.push(trial.with_ignored_flag(*ignored));
-        }
-    }
-    libtest_mimic::run(&arguments, trials).exit();
+    harness::announce(FAMILIES);
+    harness::run(FAMILIES)
 }

@@ -206,8 +206,8 @@ fn anybody_may_read_them_and_nobody_write() {
                 ["echo x > F", "echo x >> F", "rm -f F", "chmod 666 F", "mv F G", "ln F G", "touch -d yesterday F"]
             {
                 let script = script
-                    .replace('F', path.to_str().unwrap())
-                    .replace('G', mount.path("prod/variables/g").to_str().unwrap());
+                    .replace(" G", &format!(" {}", mount.path("prod/variables/g").display()))
+                    .replace(" F", &format!(" {}", path.display()));
                 assert!(!user.sh(&script).status.success(), "{script}");
             }
         }

@@ -256,6 +256,10 @@ fn every_way_of_reading_is_open_to_the_group() {
             "cleared:read" => "nothing",
             // To map takes a descriptor that reads.
             "writing:mmap" | "appending:mmap" => "EACCES",
+            // From the page cache anybody with a descriptor would get it unasked. Programs read instead.
+            "reading:sendfile" | "both:sendfile" | "appending_both:sendfile" => "EINVAL",
+            "reading:splice" | "both:splice" | "appending_both:splice" => "EINVAL",
+            "reading:copy_file_range" | "both:copy_file_range" | "appending_both:copy_file_range" => "EINVAL",
             way if way.ends_with("reopen") || way.ends_with("reopen_both") => "s3cret!",
             way if way.starts_with("writing:") || way.starts_with("appending:") || way.starts_with("path:") => "EBADF",
             _ => "s3cret!",

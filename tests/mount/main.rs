@@ -6,59 +6,49 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 
+mod acl;
 mod alike;
 mod audit;
 mod callers;
 mod commits;
 mod control;
 mod daemon;
+mod evasions;
 mod files;
 mod fixture;
 mod gate;
+#[allow(dead_code)] // what other programs of tests need beyond this
+mod harness;
 mod history;
 mod leak;
 mod medium;
+mod modes;
 mod namespace;
 mod peer;
 mod tamper;
+mod xattr;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use harness::{Case, Family};
 
-type Case = (&'static str, fn());
+const FAMILIES: &[Family] = &[
+    Family::mounting("gate", gate::CASES),
+    Family::mounting("callers", callers::CASES),
+    Family::mounting("daemon", daemon::CASES),
+    Family::mounting("tamper", tamper::CASES),
+    Family::mounting("leak", leak::CASES),
+    Family::mounting("audit", audit::CASES),
+    Family::mounting("control", control::CASES),
+    Family::mounting("history", history::CASES),
+    Family::mounting("namespace", namespace::CASES),
+    Family::mounting("files", files::CASES),
+    Family::mounting("commits", commits::CASES),
+    Family::mounting("modes", modes::CASES),
+    Family::mounting("acl", acl::CASES),
+    Family::mounting("xattr", xattr::CASES),
+    Family::mounting("evasions", evasions::CASES),
+];
 
 fn main() {
-    let arguments = Arguments::from_args();
-    let missing = fixture::missing();
-    if let Some(missing) = &missing {
-        eprintln!("tests on a mount are not run: {missing}");
-        if std::env::var_os("KEYFS_REQUIRE_MOUNT").is_some() {
-            eprintln!("KEYFS_REQUIRE_MOUNT is set, so that is a failure");
-            std::process::exit(1);
-        }
-    }
-    let families: &[(&str, &[Case])] = &[
-        ("gate", gate::CASES),
-        ("callers", callers::CASES),
-        ("daemon", daemon::CASES),
-        ("tamper", tamper::CASES),
-        ("leak", leak::CASES),
-        ("audit", audit::CASES),
-        ("control", control::CASES),
-        ("history", history::CASES),
-        ("namespace", namespace::CASES),
-        ("files", files::CASES),
-        ("commits", commits::CASES),
-    ];
-    let mut trials = Vec::new();
-    for (family, cases) in families {
-        for (name, case) in *cases {
-            let case = *case;
-            let trial = Trial::test(format!("{family}::{name}"), move || -> Result<(), Failed> {
-                case();
-                Ok(())
-            });
-            trials.push(trial.with_ignored_flag(missing.is_some()));
-        }
-    }
-    libtest_mimic::run(&arguments, trials).exit();
+    harness::announce(FAMILIES);
+    harness::run(FAMILIES)
 }
