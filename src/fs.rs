@@ -145,14 +145,14 @@ impl Adapter {
         let handle = self.handles.get(handle).ok_or(Error::BadHandle)?;
         let Handle::Directory(listing) = &*handle else { return Err(Error::BadHandle) };
         listing.lines(offset, || {
-            let dots = [".", ".."].map(|name| Line {
-                name: name.into(),
-                // Where a directory hangs is the kernel's to know; it corrects the number of `..`.
-                inode: self.root.inode(number),
-                kind: FileType::Directory,
-            });
-            let mut lines = Vec::from(dots);
-            match self.root.inode(number) {
+            let own = self.root.inode(number);
+            let above = match own {
+                Inode::Node(id) if id != self.root.0 => Inode::Node(self.namespace.above(id)?),
+                own => own,
+            };
+            let dot = |name: &str, inode| Line { name: name.into(), inode, kind: FileType::Directory };
+            let mut lines = vec![dot(".", own), dot("..", above)];
+            match own {
                 Inode::Control(number) => lines.extend(self.control_list(&Caller::of(request), number)?),
                 Inode::Node(id) => lines.extend(self.namespace.list(id)?.into_iter().map(|entry| Line {
                     name: entry.name.to_string(),

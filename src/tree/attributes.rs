@@ -7,7 +7,6 @@
 
 use std::fmt;
 
-use super::open::Progress;
 use super::row::{Node, Times, key};
 use super::view::{Stored, View};
 use super::{Actor, Draft, Error, Namespace, caller};
@@ -97,6 +96,13 @@ impl Namespace {
             }
             Ok(permissions)
         };
+        if let Some(time) = change.modified {
+            let time = match time {
+                SetTime::Now => None,
+                SetTime::To(time) => Some(time),
+            };
+            self.overlay.open(id).iter().for_each(|file| file.modified_at(time));
+        }
         self.alter(actor, id, &edit, None, |node, now| {
             let resolve = |time: SetTime| match time {
                 SetTime::Now => now,
@@ -105,17 +111,7 @@ impl Namespace {
             node.accessed = change.accessed.map_or(node.accessed, resolve);
             node.modified = change.modified.map_or(node.modified, resolve);
             Ok(())
-        })?;
-        if let Some(SetTime::To(modified)) = change.modified {
-            // What the process has written by now is older than that, also where it is stored later.
-            for file in self.overlay.open(id).iter().filter(|file| actor.shares_process_with(file.thread())) {
-                let mut state = file.state();
-                if state.progress != Progress::Nothing {
-                    state.modified = Some(modified);
-                }
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Sets or removes the access ACL or, on a directory, the default ACL.

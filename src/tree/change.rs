@@ -66,11 +66,11 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes away a directory that has no entry. Whoever has it open still knows it.
-    pub(super) fn delete_directory(&mut self, id: NodeId, directory: Stored<Node>) {
+    pub(super) fn delete_directory(&mut self, id: NodeId, directory: Stored<Node>, now: Timestamp) {
         self.at(key::node(id), directory.revision);
         self.delete(key::node(id));
         self.delete(key::times(id));
-        self.departing.push((id, Node { removed: true, ..directory.content }));
+        self.departing.push((id, Node { removed: true, changed: now, ..directory.content }));
     }
 
     /// Takes a row away.

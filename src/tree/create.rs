@@ -202,7 +202,7 @@ impl Namespace {
         Ok((draw_id()?, new_node(Kind::File, above.place, parent, name, permissions, self.clock.now())))
     }
 
-    /// Commits a file that was made before, with its first value.
+    /// Commits a file that was made before, with its first value, modified at the present unless it says when.
     pub(super) fn commit_creation(
         &self,
         actor: &dyn Actor,

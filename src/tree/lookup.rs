@@ -159,6 +159,12 @@ impl Namespace {
         Ok(listed)
     }
 
+    /// The directory that an entry is in; the root is in itself.
+    pub fn above(&self, id: NodeId) -> Result<NodeId, Error> {
+        let view = self.view()?;
+        Ok(self.known_node(&view, id)?.parent)
+    }
+
     /// The kernel knows a node no longer, and so nobody does.
     pub fn forget(&self, id: NodeId) {
         self.overlay.forgotten(id);

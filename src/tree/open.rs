@@ -158,6 +158,14 @@ impl OpenFile {
         self.past || (!self.mode.write && self.state().version == version)
     }
 
+    /// Whoever sets the time of modification means what was written until then, also where it is stored later.
+    pub(super) fn modified_at(&self, time: Option<Timestamp>) {
+        let mut state = self.state();
+        if state.progress != Progress::Nothing {
+            state.modified = time;
+        }
+    }
+
     /// Commits with the next flush only if `version` is what is replaced.
     pub(super) fn expect_version(&self, version: Version) {
         self.state().if_version = Some(version);

@@ -82,7 +82,7 @@ impl Namespace {
             }
             draft.at(key::entry(parent, name), entry.revision);
             draft.delete(key::entry(parent, name));
-            draft.delete_directory(id, node);
+            draft.delete_directory(id, node, self.clock.now());
             above.content.directories = above.content.directories.saturating_sub(1);
             draft.at(key::node(parent), above.revision);
             draft.put(key::node(parent), above.content.encode());
@@ -109,7 +109,7 @@ impl Namespace {
             self.draft_empty(view, draft, id)?;
             draft.at(key::entry(environment, &name), entry.revision);
             draft.delete(key::entry(environment, &name));
-            draft.delete_directory(id, root);
+            draft.delete_directory(id, root, self.clock.now());
         }
         Ok(())
     }

@@ -6,11 +6,12 @@
 //!   circle.
 
 use super::overlay::Pending;
-use super::row::{Entry, Node, Place, key};
+use super::row::{Entry, Node, Place, Times, key};
 use super::view::{Stored, View};
 use super::{Actor, Draft, Error, Namespace, is_tree_root, row};
 use crate::access::Kind;
 use crate::audit::Event;
+use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
 use crate::key::{KeyPath, Name};
 
@@ -77,7 +78,7 @@ impl Parents {
         }
     }
 
-    fn draft(&self, draft: &mut Draft<'_>, now: crate::clock::Timestamp, counted: bool) {
+    fn draft(&self, draft: &mut Draft<'_>, now: Timestamp, counted: bool) {
         for (id, node) in std::iter::once(&self.from).chain(&self.to) {
             draft.at(key::node(*id), node.revision);
             if counted {
@@ -193,6 +194,7 @@ impl Namespace {
             node.changed = now;
             draft.at(key::node(seat.id()), seat.node.revision);
             draft.put(key::node(seat.id()), node.encode());
+            self.draft_changed(view, draft, seat, now)?;
         }
         Ok(())
     }
@@ -233,7 +235,7 @@ impl Namespace {
                     return Err(Error::IsADirectory);
                 }
                 self.draft_empty(view, draft, target.id())?;
-                draft.delete_directory(target.id(), target.node);
+                draft.delete_directory(target.id(), target.node, now);
                 replaced = 1;
             }
             Some(_) if source.is_directory() => return Err(Error::NotADirectory),
@@ -275,7 +277,26 @@ impl Namespace {
         let moved_directory = source.is_directory() && parents.to.is_some();
         parents.draft(draft, now, moved_directory || replaced > 0);
         self.draft_topology(view, draft, moved_directory)?;
+        self.draft_changed(view, draft, &source, now)?;
         draft.put(key::node(source.id()), node.encode());
+        Ok(())
+    }
+
+    /// A directory's times stand in a row of their own, which others write without asking.
+    fn draft_changed(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        seat: &Seat<'_>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if seat.is_directory() {
+            let row = key::times(seat.id());
+            let seen = view.read(&row, Times::decode)?;
+            let modified = seen.as_ref().map_or(seat.node.content.modified, |times| times.content.modified);
+            draft.unchanged(row.clone(), seen.map(|times| times.revision));
+            draft.put(row, Times { modified, changed: now }.encode());
+        }
         Ok(())
     }
 

@@ -179,9 +179,10 @@ impl Namespace {
         if let Some(pending) = self.overlay.pending(id) {
             let mut entry = pending.state();
             if !entry.committed && !entry.node.removed {
+                let modified = Some(entry.node.modified);
                 match files.first() {
-                    Some(file) => self.commit_creation(&file.opener(), id, &entry.node, &[], None)?,
-                    None => self.commit_creation(actor, id, &entry.node, &[], None)?,
+                    Some(file) => self.commit_creation(&file.opener(), id, &entry.node, &[], modified)?,
+                    None => self.commit_creation(actor, id, &entry.node, &[], modified)?,
                 };
                 entry.committed = true;
                 self.overlay.forget(id, &entry.node);

@@ -13,6 +13,7 @@ mod callers;
 mod commits;
 mod control;
 mod daemon;
+mod directories;
 mod evasions;
 mod files;
 mod fixture;
@@ -21,10 +22,14 @@ mod gate;
 mod harness;
 mod history;
 mod leak;
+mod locks;
+mod mapping;
 mod medium;
 mod modes;
 mod namespace;
 mod peer;
+mod rename;
+mod stat;
 mod tamper;
 mod xattr;
 
@@ -42,6 +47,11 @@ const FAMILIES: &[Family] = &[
     Family::mounting("namespace", namespace::CASES),
     Family::mounting("files", files::CASES),
     Family::mounting("commits", commits::CASES),
+    Family::mounting("rename", rename::CASES),
+    Family::mounting("directories", directories::CASES),
+    Family::mounting("stat", stat::CASES),
+    Family::mounting("locks", locks::CASES),
+    Family::mounting("mapping", mapping::CASES),
     Family::mounting("modes", modes::CASES),
     Family::mounting("acl", acl::CASES),
     Family::mounting("xattr", xattr::CASES),
