@@ -10,6 +10,7 @@ use std::cell::OnceCell;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use fuser::Request;
 
@@ -19,6 +20,41 @@ use crate::tree::Actor;
 
 /// A process's status is about 1.5 kB and a line of up to 65,536 groups; what is longer is not believed.
 const LONGEST_STATUS: u64 = 1 << 20;
+
+/// How often, and how long each time, a caller is waited for that has asked and doesn't wait yet.
+const WAITS: u32 = 40;
+const WAIT: Duration = Duration::from_micros(50);
+
+/// The system calls that move pages of the page cache to somewhere else.
+#[cfg(target_arch = "x86_64")]
+const PAGE_MOVERS: &[libc::c_long] = &[
+    libc::SYS_splice,
+    libc::SYS_sendfile,
+    libc::SYS_copy_file_range,
+    libc::SYS_readahead,
+    libc::SYS_fadvise64,
+    libc::SYS_io_uring_enter,
+    // The same by the 32-bit entry, whose numbers are others: splice, sendfile64, copy_file_range, readahead, fadvise64 and
+    // fadvise64_64. Its sendfile is readahead above; what has these numbers here reads no mapped memory.
+    313,
+    239,
+    377,
+    225,
+    250,
+    272,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const PAGE_MOVERS: &[libc::c_long] = &[
+    libc::SYS_splice,
+    libc::SYS_sendfile,
+    libc::SYS_copy_file_range,
+    libc::SYS_readahead,
+    libc::SYS_fadvise64,
+    libc::SYS_io_uring_enter,
+];
+
+/// Set in the numbers of system calls by the x32 entry.
+const X32: libc::c_long = 1 << 30;
 
 /// The process behind a request.
 pub(super) struct Caller {
@@ -58,17 +94,19 @@ impl Caller {
     /// mapping or copying them. Where `/proc` doesn't tell, as Yama has it for a daemon that isn't root's, it is taken for a
     /// mapping: there, everybody who reaches the mount is the same user.
     pub(super) fn moves_pages(&self) -> bool {
-        const CALLS: [libc::c_long; 6] = [
-            libc::SYS_splice,
-            libc::SYS_sendfile,
-            libc::SYS_copy_file_range,
-            libc::SYS_readahead,
-            libc::SYS_fadvise64,
-            libc::SYS_io_uring_enter,
-        ];
-        let text = std::fs::read_to_string(format!("/proc/{}/syscall", self.thread)).unwrap_or_default();
-        let call = text.split_ascii_whitespace().next().and_then(|number| number.parse().ok());
-        call.is_some_and(|call| CALLS.contains(&call)) || self.is_kernels_worker() == Some(true)
+        let syscall = || std::fs::read_to_string(format!("/proc/{}/syscall", self.thread)).unwrap_or_default();
+        let mut text = syscall();
+        // It is about to wait. One that goes on instead has its pages read ahead, which it can do without.
+        for _ in 0..WAITS {
+            if !text.starts_with("running") {
+                break;
+            }
+            std::thread::sleep(WAIT);
+            text = syscall();
+        }
+        let call = text.split_ascii_whitespace().next().and_then(|number| number.parse::<libc::c_long>().ok());
+        let moving = call.is_some_and(|call| PAGE_MOVERS.contains(&(call & !X32)));
+        moving || text.starts_with("running") || self.is_kernels_worker() == Some(true)
     }
 
     /// The program that the caller runs. Not for a request that comes of closing a file.
@@ -186,9 +224,17 @@ fn writes(flags: i32) -> bool {
 
 /// Whether a thread's process has a descriptor of a node, of which the flags fit.
 fn holds(thread: u32, node: NodeId, fits: fn(i32) -> bool) -> bool {
-    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{thread}/fdinfo")) else { return false };
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{thread}/fd")) else { return false };
     descriptors.flatten().any(|descriptor| {
-        let Ok(text) = std::fs::read_to_string(descriptor.path()) else { return false };
+        // Of what is no file, such as an epoll instance, or of a device, nothing is asked: it may take a lock to answer that
+        // somebody else holds for as long as he likes.
+        let file = |path: PathBuf| path.is_absolute() && !path.starts_with("/dev");
+        if !std::fs::read_link(descriptor.path()).is_ok_and(file) {
+            return false;
+        }
+        let number = descriptor.file_name();
+        let place = PathBuf::from(format!("/proc/{thread}/fdinfo")).join(number);
+        let Ok(text) = std::fs::read_to_string(place) else { return false };
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         let same = field("ino:").and_then(|number| number.parse().ok()) == Some(node.0);
         same && fits(field("flags:").and_then(|flags| i32::from_str_radix(flags, 8).ok()).unwrap_or(0))

@@ -13,7 +13,7 @@ use super::{Actor, Error, Namespace, caller};
 use crate::access::{Caller, Kind, Rights, check, gate};
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Uid, Version};
-use crate::key::{Name, Tree};
+use crate::key::{Name, NameError, Tree};
 
 /// A version that is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -106,8 +106,7 @@ impl Namespace {
         Ok(Some((id, node)))
     }
 
-    /// The key of a path whose entry was removed. The directories that it was in protect it still, wherever they are by now;
-    /// where one of them is gone, what is left is for the key's owner, the superuser, and who may read and write the key.
+    /// The key of a path whose entry was removed.
     fn removed(
         &self,
         actor: &dyn Actor,
@@ -117,21 +116,34 @@ impl Namespace {
     ) -> Result<Option<(NodeId, Node)>, Error> {
         let Some(found) = view.history(root, path)? else { return Ok(None) };
         let Some(Stored { content: node, .. }) = view.find(found.content)? else { return Ok(None) };
+        self.may_look_back(actor, view, root, found.content, &node)?;
+        Ok(Some((found.content, node)))
+    }
+
+    /// Whether somebody may reach a node that is no entry any longer. The directories that it was in protect it still, wherever
+    /// they are by now; where one of them is gone, what is left is for the node's owner, the superuser, and who may read and
+    /// write the node.
+    fn may_look_back(
+        &self,
+        actor: &dyn Actor,
+        view: &View<'_>,
+        root: NodeId,
+        id: NodeId,
+        node: &Node,
+    ) -> Result<(), Error> {
         let mut above = node.parent;
         for _ in 0..DEEPEST {
             if above == root {
-                break;
+                return Ok(());
             }
             let Some(Stored { content: directory, .. }) = view.find(above)? else {
-                if ![node.permissions.owner, Uid::ROOT].contains(&actor.uid()) {
-                    self.may_edit(actor, found.content, &node)?;
-                }
-                break;
+                let own = [node.permissions.owner, Uid::ROOT].contains(&actor.uid());
+                return if own { Ok(()) } else { self.may_edit(actor, id, node) };
             };
             may_search(actor, &directory)?;
             above = directory.parent;
         }
-        Ok(Some((found.content, node)))
+        Err(NameError::TooLong.into())
     }
 
     /// Opens a version to read it.
@@ -155,6 +167,10 @@ impl Namespace {
         view.current_value(id, &node)?;
         let (holder, own) = view.locate(id, &node, version)?.ok_or(Error::NotFound)?;
         let value = view.value(holder, own)?.ok_or(Error::NotFound)?.content;
+        if holder != id {
+            // Whose name was taken over, perhaps in a directory made anew.
+            self.may_look_back(actor, &view, root, holder, &view.node(holder)?.content)?;
+        }
         if node.expires.is_some_and(|expires| expires <= self.clock.now()) {
             return Err(Error::Expired);
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::overlay::Pending;
-use super::row::{Node, Value};
+use super::row::{Current, Node, Value};
 use super::view::View;
 use super::{Actor, Error, Namespace, with_groups};
 use crate::access::gate::{self, Denial, Grant, Rule};
@@ -73,9 +73,13 @@ pub(super) struct State {
     pub(super) appending: bool,
     /// The version that `content` began as; `None` where it began as nothing.
     pub(super) version: Option<Version>,
+    /// The same as the node counts, whose numbers don't change when it takes over a name.
+    pub(super) own: Option<u64>,
     pub(super) progress: Progress,
     /// Whether the last flush told its caller that it failed.
     pub(super) failed: bool,
+    /// Whether bytes of `content` came out of the store, instead of from whoever writes.
+    pub(super) carries: bool,
     /// The permissions that a secret's `content` was stored under: they count with the present ones once it is an earlier
     /// version's.
     pub(super) under: Option<Permissions>,
@@ -132,6 +136,11 @@ impl OpenFile {
     /// The version that it reads, for a file that was opened to read alone.
     pub fn version(&self) -> Option<Version> {
         self.state().version
+    }
+
+    /// Whether somebody is of the process that opened it, as it was then.
+    pub(super) fn is_opened_by(&self, actor: &dyn Actor) -> bool {
+        (self.opener.uid, self.opener.gid) == (actor.uid(), actor.gid()) && actor.shares_process_with(self.thread)
     }
 
     /// Who opened it, for what happens when nobody waits any longer.
@@ -245,6 +254,7 @@ impl Namespace {
         let version = Some(current.version());
         let secret = node.place.is_secret();
         let mut state = State::empty(mode, version);
+        state.own = Some(current.own);
         state.length = current.size;
         let mut grant = None;
         if secret && mode.read {
@@ -257,6 +267,7 @@ impl Namespace {
             state.progress = Progress::Emptied;
         } else if mode.read || !mode.append {
             let (_, value) = view.current_value(id, &node)?;
+            state.carries = true;
             state.under = secret.then(|| node.permissions.clone());
             state.content = self.opened(&view, id, &node, current.own, value, grant)?;
             state.loaded = true;
@@ -494,8 +505,8 @@ impl Namespace {
         }
         let view = self.view()?;
         let node = self.known_node(&view, file.node)?;
-        let current = node.value.map(|value| value.version());
-        let earlier = state.under.as_ref().filter(|_| state.version != current);
+        let present = state.own.is_some() && state.own == node.value.map(|value| value.own);
+        let earlier = state.under.as_ref().filter(|_| !present);
         let question = |caller: &Caller<'_>| match earlier {
             Some(then) => gate::history(&node.permissions, then, caller, file.node),
             None => gate::read(&node.permissions, caller, file.node),
@@ -529,6 +540,13 @@ impl State {
         base + self.appended.len() as u64
     }
 
+    /// `content` is this value now.
+    pub(super) fn began_as(&mut self, current: Option<Current>) {
+        self.carries = true;
+        self.version = current.map(|current| current.version());
+        self.own = current.map(|current| current.own);
+    }
+
     /// Whoever read what stood here before asks anew for what stands here now.
     pub(super) fn forget_decision(&mut self) {
         self.lease = None;
@@ -542,6 +560,8 @@ impl State {
             length: 0,
             appending: mode.append && !mode.truncate,
             version,
+            own: None,
+            carries: false,
             progress: Progress::Nothing,
             failed: false,
             if_version: None,

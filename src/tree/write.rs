@@ -31,6 +31,8 @@ enum Occasion {
 pub(super) enum Content<'a> {
     /// The whole value.
     Whole(&'a [u8]),
+    /// The whole value, which is stored also where it is the one that is there: whoever stores it may not know it.
+    Unseen(&'a [u8]),
     /// What is to stand behind the value that is current.
     Appended(&'a [u8]),
 }
@@ -85,10 +87,10 @@ impl Namespace {
         }
         if state.appending {
             if !state.loaded {
-                let (content, version, permissions) = self.present_content(file.node())?;
+                let (content, current, permissions) = self.present_content(file.node())?;
                 state.under = Some(permissions).filter(|_| file.is_secret());
                 state.content = content;
-                state.version = version;
+                state.began_as(current);
                 state.loaded = true;
             }
             let State { content, appended, .. } = &mut *state;
@@ -97,6 +99,7 @@ impl Namespace {
             state.appending = false;
         }
         state.content.resize(length as usize)?;
+        state.carries &= length > 0;
         state.spoiled = None;
         state.progress = Progress::Written;
         state.modified = None;
@@ -126,7 +129,7 @@ impl Namespace {
         Ok(())
     }
 
-    fn present_content(&self, id: NodeId) -> Result<(SecretBytes, Option<Version>, Permissions), Error> {
+    fn present_content(&self, id: NodeId) -> Result<(SecretBytes, Option<Current>, Permissions), Error> {
         let view = self.view()?;
         let node = self.known_node(&view, id)?;
         let content = if node.value.is_none() {
@@ -135,7 +138,7 @@ impl Namespace {
             let (current, value) = view.current_value(id, &node)?;
             self.opened(&view, id, &node, current.own, value, None)?
         };
-        Ok((content, node.value.map(|value| value.version()), node.permissions))
+        Ok((content, node.value, node.permissions))
     }
 
     /// A descriptor of the file was closed. What was written becomes the value, unless it is another process that wrote it
@@ -274,12 +277,15 @@ impl Namespace {
         }
         let id = file.node();
         let (expected, modified) = (state.if_version, state.modified);
-        // What a writer that can't read carries along is not to come back for those whom it was kept from.
-        let carried = state.under.as_ref().filter(|_| !file.mode().read);
-        let began = state.version;
+        let (carried, began) = (state.under.as_ref().filter(|_| state.carries && !state.appending), state.own);
+        // Only of what somebody opened itself is it known that it chose what stands in it.
+        let own = !file.is_secret() || file.is_opened_by(actor);
         let committed = {
-            let content =
-                if state.appending { Content::Appended(&state.appended) } else { Content::Whole(&state.content) };
+            let content = match (state.appending, own) {
+                (true, _) => Content::Appended(&state.appended),
+                (false, true) => Content::Whole(&state.content),
+                (false, false) => Content::Unseen(&state.content),
+            };
             self.change(actor, |view, draft| {
                 let stored = view.node(id)?;
                 let Some(current) = stored.content.value else { return Err(Error::Gone) };
@@ -290,8 +296,10 @@ impl Namespace {
                     return Err(Error::Stale);
                 }
                 let permissions = stored.content.permissions.clone();
-                if carried.is_some_and(|then| *then != permissions) && began != Some(current.version()) {
-                    return Err(Error::Stale);
+                // An earlier value is not to come back, in parts or whole, by somebody whom it was kept from, for others whom it
+                // was kept from.
+                if let Some(then) = carried.filter(|then| **then != permissions && began != Some(current.own)) {
+                    with_groups(actor, |caller| gate::read(then, caller, id).map(drop)).map_err(|_| Error::Stale)?;
                 }
                 let (revision, node) = (stored.revision, stored.content);
                 let replaced = self.replace_value(actor, view, draft, id, revision, node, &content, modified);
@@ -308,9 +316,9 @@ impl Namespace {
             self.committed(file, state, &current);
             if !state.loaded && file.mode().read {
                 // What it reads from now on is what is there, with its own lines in it.
-                let (content, version, permissions) = self.present_content(id)?;
+                let (content, current, permissions) = self.present_content(id)?;
                 state.content = content;
-                state.version = version;
+                state.began_as(current);
                 state.under = Some(permissions).filter(|_| file.is_secret());
                 state.loaded = true;
                 state.forget_decision();
@@ -322,6 +330,7 @@ impl Namespace {
     /// What a commit leaves of an open file's state.
     fn committed(&self, file: &OpenFile, state: &mut State, current: &Current) {
         state.version = Some(current.version());
+        state.own = Some(current.own);
         state.if_version = None;
         state.modified = None;
         state.length = current.size;
@@ -330,6 +339,7 @@ impl Namespace {
         if state.appending && !file.mode().read {
             state.content.truncate(0);
             state.loaded = false;
+            state.carries = false;
         }
     }
 
@@ -358,6 +368,7 @@ impl Namespace {
                 }
                 bytes
             }
+            Content::Unseen(bytes) => bytes,
             Content::Appended([]) => return Ok(current),
             Content::Appended(bytes) => {
                 let (_, value) = view.current_value(id, &node)?;

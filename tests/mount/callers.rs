@@ -142,6 +142,10 @@ fn pages_are_no_way_around_the_gate() {
         member.is(way, "EINVAL");
         revoked.is(way, "EINVAL");
     }
+    // However soon the daemon looks at who asks.
+    let many = "def spliced():\n    try:\n        return splice(open(PATH, O_RDONLY), pipe()[1], 9, 0)\n    except OSError as e:\n        return e.errno\n";
+    member.is(&format!("PATH = '{}'; exec({many:?})", key.display()), "done");
+    member.is("{spliced() for _ in range(300)}", &format!("{{{}}}", libc::EINVAL));
     member.is("posix_fadvise(fd, 0, 9, POSIX_FADV_WILLNEED), pread(fd, 9, 0)", "(None, b's3cret\\n')");
     // Mapped pages go when permissions change, those of earlier versions too.
     member.is("forked(lambda: mapped(fd, 7)[0]), forked(lambda: mapped(past, 7)[0])", "(115, 115)");

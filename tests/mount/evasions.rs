@@ -46,6 +46,21 @@ fn storing_a_guess_tells_nothing() {
         assert_eq!(version(&mount, KEY), before + 1, "{way}");
     }
     MEMBER_OF_PAYMENTS.reads(&mount.path(KEY), VALUE);
+    // Nor where somebody who may read it is made to close the descriptor.
+    let mut reader = Peer::new(MEMBER_OF_PAYMENTS);
+    let socket = scratch(&mount).join("socket");
+    let place = socket.display();
+    reader.is(
+        &format!("s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind('{place}'); chmod('{place}', 0o777)"),
+        "done",
+    );
+    job.is(&format!("s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect('{place}')"), "done");
+    let before = version(&mount, KEY);
+    job.is(&format!("fd = open({path}, O_WRONLY); pwrite(fd, b's', 0); socket.send_fds(s, [b'x'], [fd])"), "done");
+    reader.is("fd = socket.recv_fds(s, 1, 1)[1][0]", "done");
+    job.is("close(fd)", "None");
+    reader.is("close(fd)", "None");
+    assert!(version(&mount, KEY) > before);
     // Whoever may read it learns nothing new.
     let before = version(&mount, KEY);
     setfacl(&["-b"], &mount.path(KEY));
@@ -71,6 +86,28 @@ fn a_writer_carries_no_old_value_to_others() {
     // What is wholly its own is stored.
     job.is("close(all)", "None");
     JOB.reads(&mount.path(KEY), "its own");
+    // So is what it emptied itself, and what it appends.
+    job.is(&format!("all = open({path}, O_WRONLY | O_TRUNC); write(all, b'one'); fsync(all)"), "done");
+    job.is(&format!("log = open({path}, O_WRONLY | O_APPEND); write(log, b'+'); fsync(log)"), "done");
+    job.is(&format!("part = open({path}, O_WRONLY)"), "done");
+    mount.put(KEY, "another");
+    setfacl(&["-m", "g:20104:r"], &mount.path(KEY));
+    job.is("write(log, b'+'); fsync(log)", "done");
+    JOB.reads(&mount.path(KEY), "another+");
+    job.is("ftruncate(part, 0); pwrite(part, b'two', 0); close(part)", "done");
+    JOB.reads(&mount.path(KEY), "two");
+    job.is("pwrite(all, b'three', 0); close(all), close(log)", "done");
+    JOB.reads(&mount.path(KEY), "three");
+    // Nor through a descriptor that it inherited from somebody who might read.
+    let mount = with_secret(0, PAYMENTS, 0o660);
+    let mut heir = Peer::new(User(0, 0, &[PAYMENTS]));
+    heir.is(&format!("fd = open('{}', O_RDWR)", mount.path(KEY).display()), "done");
+    heir.is(&format!("setgroups([]); setresgid({BOB}, {BOB}, {BOB}); setresuid({BOB}, {BOB}, {BOB})"), "done");
+    mount.put(KEY, "new, for everybody");
+    setfacl(&["-m", &format!("g:{BOB}:r")], &mount.path(KEY));
+    heir.is("pwrite(fd, b'?', 0); fsync(fd)", "ESTALE");
+    heir.is("close(fd)", "ESTALE");
+    User(BOB, BOB, &[]).reads(&mount.path(KEY), "new, for everybody");
 }
 
 fn a_passed_descriptor_of_an_earlier_version() {
@@ -144,6 +181,12 @@ fn history_keeps_what_a_directory_protected() {
     stranger.is_refused(&past("k"), "");
     stranger.is_refused(&past("d/k"), "");
     alice.reads(&past("d/k"), "deep\n");
+    // Nor does a key of the same name in a directory of the same name, both somebody else's.
+    let taken = format!("umask 022; mkdir '{0}'; echo other > '{0}/k'", private.display());
+    assert!(stranger.sh(&taken).status.success());
+    stranger.is_refused(&past("k"), DENIED);
+    stranger.reads(&mount.path(".keyfs/history/dev/variables/shared/private/k/2"), "other\n");
+    run(Command::new("rm").arg("-r").arg(&private));
     assert_eq!(fs::read(past("k")).unwrap(), b"mine\n");
 }
 
