@@ -285,6 +285,11 @@ impl Filesystem for Adapter {
                 Inode::Control(control) => self.control_open(&caller, control),
                 Inode::Node(id) => {
                     let file = self.namespace.open(&caller, id, mode)?;
+                    if changes(mode) {
+                        // The kernel changes its size, to 0 or to where a write ends, before it takes it for unknown. Whoever looks
+                        // in between is to ask here, where the file is open by now and has the size that it had.
+                        self.invalidator.attributes(number);
+                    }
                     let program = if changes(mode) { caller.program() } else { None };
                     Ok(Handle::File { file, program, mapped: AtomicBool::new(false) })
                 }

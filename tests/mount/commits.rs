@@ -18,6 +18,7 @@ pub const CASES: &[Case] = &[
     ("a_mebibyte_by_default", a_mebibyte_by_default),
     ("eight_appenders_lose_no_line", eight_appenders_lose_no_line),
     ("readers_see_whole_values", readers_see_whole_values),
+    ("nobody_sees_a_size_in_between", nobody_sees_a_size_in_between),
     ("a_redirection_is_never_seen_empty", a_redirection_is_never_seen_empty),
 ];
 
@@ -430,6 +431,27 @@ for ways in ((overwrite, in_parts), (replace, replace), (overwrite, replace)):
             scope.spawn(move || in_keyfs(mount, tree, text));
         }
     });
+}
+
+fn nobody_sees_a_size_in_between() {
+    let mount = Mount::new();
+    let text = r#"
+put("k", b"x")
+def measure():
+    while not os.path.exists("stop"):
+        for _ in range(100):
+            if (found := os.stat("k").st_size) != 1:
+                print(f"a size of {found}", file=sys.stderr, flush=True)
+                return 1
+readers = [begin(measure) for _ in range(3)]
+for step in range(600):
+    put("k", b"ab"[step % 2:][:1], WRONLY | TRUNC)
+put("stop", b"")
+expect("read", [0] * 3, lambda: [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in readers])
+"#;
+    let text = format!("{NO_MIXTURE}{text}");
+    in_keyfs(&mount, "dev/variables/t", &text);
+    in_keyfs(&mount, "dev/secrets/t", &text);
 }
 
 fn a_redirection_is_never_seen_empty() {
