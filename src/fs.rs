@@ -20,6 +20,7 @@ mod metrics;
 pub mod mount;
 pub mod names;
 mod operations;
+mod words;
 mod xattr;
 
 use std::ffi::OsStr;

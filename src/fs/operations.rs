@@ -8,14 +8,13 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
-    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, PollEvents, PollFlags, PollNotifier,
-    RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
-    WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
+    ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use super::caller::Caller;
@@ -23,17 +22,15 @@ use super::dir::Listing;
 use super::handle::Handle;
 use super::inode::{FLEETING, Inode, LASTING, NOTHING, lifetime};
 use super::metrics::Operation;
+use super::words::{GENERATION, answer, answer_entry, answer_xattr, changes, open_flags, open_mode, set_time};
 use super::{Adapter, SetAttr};
 use crate::access::Mode;
 use crate::id::{Gid, Uid};
 use crate::key::Name;
-use crate::tree::{Error, OpenMode, RenameMode, SetTime};
+use crate::tree::{Error, RenameMode};
 
 /// The longest write in one request, in bytes; as much as a value may have by default.
 const LONGEST_WRITE: u32 = 1 << 20;
-
-/// Node ids are never used again, so there is one generation of each.
-const GENERATION: Generation = Generation(0);
 
 /// Without these a mount would grant or refuse the wrong things, so there is none.
 const NEEDED: InitFlags =
@@ -48,75 +45,6 @@ const WANTED: [InitFlags; 5] = [
     // Without it the kernel reads for io_uring as if each read were at the same place, and a value is shown again and again.
     InitFlags::FUSE_ASYNC_DIO,
 ];
-
-fn set_time(time: TimeOrNow) -> SetTime {
-    match time {
-        TimeOrNow::Now => SetTime::Now,
-        TimeOrNow::SpecificTime(time) => SetTime::To(unturned(time).into()),
-    }
-}
-
-/// What was meant by a time before 1970 that fuser has read: the kernel counts nanoseconds forwards from whole seconds,
-/// fuser 0.18 takes them backwards.
-fn unturned(time: SystemTime) -> SystemTime {
-    match UNIX_EPOCH.duration_since(time) {
-        Ok(before) => {
-            let whole = UNIX_EPOCH - Duration::from_secs(before.as_secs());
-            whole + Duration::from_nanos(before.subsec_nanos().into())
-        }
-        Err(_) => time,
-    }
-}
-
-fn open_mode(flags: i32) -> OpenMode {
-    let (read, write) = match OpenFlags(flags).acc_mode() {
-        OpenAccMode::O_RDONLY => (true, false),
-        OpenAccMode::O_WRONLY => (false, true),
-        OpenAccMode::O_RDWR => (true, true),
-    };
-    OpenMode { read, write, append: flags & libc::O_APPEND != 0, truncate: flags & libc::O_TRUNC != 0 }
-}
-
-/// How the kernel is to treat an open file. Reads reach the daemon each time: for secrets so that no plaintext is cached, for
-/// variables because a cache that is shared with a writer shows cut values.
-fn open_flags(mode: OpenMode) -> FopenFlags {
-    let flags = FopenFlags::FOPEN_DIRECT_IO;
-    if changes(mode) { flags } else { flags | FopenFlags::FOPEN_NOFLUSH }
-}
-
-/// Whether closing a file that is opened so may have something to store. Linux lets whoever may write empty a file also by
-/// opening it to read.
-fn changes(mode: OpenMode) -> bool {
-    mode.write || mode.truncate
-}
-
-/// Answers a request for an attribute's bytes: their number where `size` is 0.
-fn answer_xattr(reply: ReplyXattr, size: u32, outcome: Result<Vec<u8>, Errno>) {
-    match outcome {
-        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
-        Ok(value) if value.len() > size as usize => reply.error(Errno::ERANGE),
-        Ok(value) => reply.data(&value),
-        Err(errno) => reply.error(errno),
-    }
-}
-
-fn answer_entry(reply: ReplyEntry, outcome: Result<(FileAttr, bool), Errno>) {
-    match outcome {
-        Ok((attributes, lasting)) => {
-            // A name whose attributes move may be one that was never committed, and can go as it came.
-            let lifetime = if lasting { LASTING } else { FLEETING };
-            reply.entry(&lifetime, &attributes, GENERATION);
-        }
-        Err(errno) => reply.error(errno),
-    }
-}
-
-fn answer(reply: ReplyEmpty, outcome: Result<(), Errno>) {
-    match outcome {
-        Ok(()) => reply.ok(),
-        Err(errno) => reply.error(errno),
-    }
-}
 
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
