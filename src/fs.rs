@@ -192,7 +192,7 @@ impl Adapter {
         if let Some(length) = change.size {
             match handle.map(|handle| self.file(handle)).transpose()?.filter(|file| file.mode().write) {
                 Some(file) => {
-                    file.written_by(request.pid());
+                    file.written_by(&caller);
                     self.namespace.truncate(&file, length)?;
                     size = Some(file.size());
                 }

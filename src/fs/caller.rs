@@ -9,10 +9,12 @@
 use std::cell::OnceCell;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use fuser::Request;
+use rustix::fs::{AtFlags, StatxFlags, statx};
 
 use crate::audit::Process;
 use crate::id::{Gid, NodeId, Uid};
@@ -122,7 +124,7 @@ impl Caller {
     pub(super) fn may_hold(&self, node: NodeId) -> bool {
         let stands = || std::fs::read_link(format!("/proc/{}/cwd", self.thread));
         let removed = |directory: PathBuf| directory.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
-        self.thread == 0 || holds(self.thread, node, |_| true) || stands().is_ok_and(removed)
+        self.thread == 0 || holds(self.thread, node, false) || stands().is_ok_and(removed)
     }
 
     fn status(&self) -> Option<&Status> {
@@ -200,12 +202,12 @@ impl Actor for Caller {
     }
 
     fn has_open(&self, node: NodeId) -> bool {
-        holds(self.thread, node, writes)
+        holds(self.thread, node, true)
     }
 
     fn has_open_elsewhere(&self, thread: u32, node: NodeId) -> bool {
         let known = self.thread != 0 && thread != 0;
-        known && !self.shares_process_with(thread) && holds(thread, node, writes)
+        known && !self.shares_process_with(thread) && holds(thread, node, true)
     }
 }
 
@@ -217,27 +219,21 @@ fn blocks_signals(status: &str) -> bool {
     blocked.is_none_or(|blocked| blocked | 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1) == u64::MAX)
 }
 
-/// Whether a descriptor with these flags is open to write.
-fn writes(flags: i32) -> bool {
-    flags & libc::O_ACCMODE != libc::O_RDONLY
-}
-
-/// Whether a thread's process has a descriptor of a node, of which the flags fit.
-fn holds(thread: u32, node: NodeId, fits: fn(i32) -> bool) -> bool {
+/// Whether a thread's process has a descriptor of a node, or one of it to write.
+fn holds(thread: u32, node: NodeId, to_write: bool) -> bool {
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{thread}/fd")) else { return false };
     descriptors.flatten().any(|descriptor| {
-        // Of what is no file, such as an epoll instance, or of a device, nothing is asked: it may take a lock to answer that
-        // somebody else holds for as long as he likes.
-        let file = |path: PathBuf| path.is_absolute() && !path.starts_with("/dev");
-        if !std::fs::read_link(descriptor.path()).is_ok_and(file) {
+        let place = descriptor.path();
+        // The link's own mode says what the descriptor is open for.
+        let Ok(mode) = place.symlink_metadata().map(|link| link.permissions().mode()) else { return false };
+        if to_write && mode & 0o200 == 0 {
             return false;
         }
-        let number = descriptor.file_name();
-        let place = PathBuf::from(format!("/proc/{thread}/fdinfo")).join(number);
-        let Ok(text) = std::fs::read_to_string(place) else { return false };
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let same = field("ino:").and_then(|number| number.parse().ok()) == Some(node.0);
-        same && fits(field("flags:").and_then(|flags| i32::from_str_radix(flags, 8).ok()).unwrap_or(0))
+        // What it leads to is held without being opened, and tells its number without being asked. `fdinfo` would ask it, and
+        // some things, such as an epoll instance, answer under a lock that anybody may hold for as long as he likes.
+        let Ok(held) = File::options().read(true).custom_flags(libc::O_PATH).open(&place) else { return false };
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        statx(held, c"", flags, StatxFlags::INO).is_ok_and(|found| found.stx_ino == node.0)
     })
 }
 

@@ -323,7 +323,7 @@ impl Filesystem for Adapter {
     ) {
         let written = self.serve(Operation::Write, || {
             let file = self.file(handle)?;
-            file.written_by(request.pid());
+            file.written_by(&Caller::of(request));
             self.namespace.write(&file, offset, data)?;
             // O_SYNC has the bits of O_DSYNC and one more.
             if flags.0 & libc::O_DSYNC == 0 {

@@ -137,8 +137,15 @@ impl Namespace {
                 return Ok(());
             }
             let Some(Stored { content: directory, .. }) = view.find(above)? else {
-                let own = [node.permissions.owner, Uid::ROOT].contains(&actor.uid());
-                return if own { Ok(()) } else { self.may_edit(actor, id, node) };
+                if [node.permissions.owner, Uid::ROOT].contains(&actor.uid()) {
+                    return Ok(());
+                }
+                // What everybody might have written the directory may have kept from everybody.
+                let want = Rights::READ.union(Rights::WRITE);
+                if check::decide(&node.permissions, &caller(actor), want, node.kind) == Ok(check::Class::Other) {
+                    return Err(Error::Denied("a directory that it was in is gone, and with it whom it let in"));
+                }
+                return self.may_edit(actor, id, node);
             };
             may_search(actor, &directory)?;
             above = directory.parent;

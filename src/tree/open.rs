@@ -5,7 +5,7 @@
 //! - A secret's bytes are given out only under a decision of the gate on the process that asks, taken with the entry's
 //!   permissions as they are.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -101,6 +101,8 @@ pub struct OpenFile {
     thread: u32,
     /// The thread that wrote last; 0 where it is not known.
     writer: AtomicU32,
+    /// Whether another process than its opener's has written to it.
+    foreign: AtomicBool,
     /// Whether it was opened through the history.
     past: bool,
     pub(super) pending: Option<Arc<Pending>>,
@@ -123,9 +125,18 @@ impl OpenFile {
         self.thread
     }
 
-    /// Notes which thread is about to write.
-    pub fn written_by(&self, thread: u32) {
-        self.writer.store(thread, Ordering::Relaxed);
+    /// Notes who is about to write.
+    pub fn written_by(&self, actor: &dyn Actor) {
+        self.writer.store(actor.thread(), Ordering::Relaxed);
+        if self.secret && !self.is_opened_by(actor) {
+            self.foreign.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether somebody else than who opened it has written to it: what its opener may read says nothing of what stands in
+    /// it then, whoever commits it.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign.load(Ordering::Acquire)
     }
 
     /// The thread that wrote last; 0 where it is not known.
@@ -370,6 +381,7 @@ impl Namespace {
             opener,
             thread: actor.thread(),
             writer: AtomicU32::new(0),
+            foreign: AtomicBool::new(false),
             past,
             pending,
             state,

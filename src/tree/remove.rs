@@ -3,7 +3,8 @@
 use super::row::{Place, key};
 use super::view::{Stored, View};
 use super::{Actor, Draft, Error, Namespace, caller, is_tree_root, row, with_groups};
-use crate::access::{Kind, Rights, check, gate};
+use crate::access::check::{self, Class};
+use crate::access::{Kind, Rights, gate};
 use crate::audit::Event;
 use crate::id::NodeId;
 use crate::key::{Name, Tree};
@@ -182,8 +183,13 @@ impl Namespace {
     /// remove it.
     pub(super) fn may_edit(&self, actor: &dyn Actor, id: NodeId, node: &row::Node) -> Result<(), Error> {
         let want = Rights::READ.union(Rights::WRITE);
-        if !check::allows(&node.permissions, &caller(actor), want, node.kind) {
-            return Err(Error::Denied("this takes permission to read and to write the entry"));
+        match check::decide(&node.permissions, &caller(actor), want, node.kind) {
+            Err(_) => return Err(Error::Denied("this takes permission to read and to write the entry")),
+            // A directory that everybody may write, as a tree's root, is not everybody's to close or to remove.
+            Ok(Class::Other) if node.kind == Kind::Directory => {
+                return Err(Error::NotPermitted("on a directory this takes its owner, or a group of it"));
+            }
+            Ok(_) => {}
         }
         if node.kind == Kind::File && node.place.is_secret() {
             drop(with_groups(actor, |caller| gate::read(&node.permissions, caller, id))?);

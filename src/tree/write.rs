@@ -279,7 +279,8 @@ impl Namespace {
         let (expected, modified) = (state.if_version, state.modified);
         let (carried, began) = (state.under.as_ref().filter(|_| state.carries && !state.appending), state.own);
         // Only of what somebody opened itself is it known that it chose what stands in it.
-        let own = !file.is_secret() || file.is_opened_by(actor);
+        let foreign = file.is_foreign();
+        let own = !file.is_secret() || (!foreign && file.is_opened_by(actor));
         let committed = {
             let content = match (state.appending, own) {
                 (true, _) => Content::Appended(&state.appended),
@@ -287,11 +288,9 @@ impl Namespace {
                 (false, false) => Content::Unseen(&state.content),
             };
             self.change(actor, |view, draft| {
-                let stored = view.node(id)?;
+                // What was removed may be gone with its last version.
+                let Some(stored) = view.find(id)?.filter(|stored| !stored.content.removed) else { return Ok(None) };
                 let Some(current) = stored.content.value else { return Err(Error::Gone) };
-                if stored.content.removed {
-                    return Ok(None);
-                }
                 if expected.is_some_and(|expected| expected != current.version()) {
                     return Err(Error::Stale);
                 }
@@ -299,7 +298,10 @@ impl Namespace {
                 // An earlier value is not to come back, in parts or whole, by somebody whom it was kept from, for others whom it
                 // was kept from.
                 if let Some(then) = carried.filter(|then| **then != permissions && began != Some(current.own)) {
-                    with_groups(actor, |caller| gate::read(then, caller, id).map(drop)).map_err(|_| Error::Stale)?;
+                    let reads = || with_groups(actor, |caller| gate::read(then, caller, id).map(drop)).is_ok();
+                    if foreign || !reads() {
+                        return Err(Error::Stale);
+                    }
                 }
                 let (revision, node) = (stored.revision, stored.content);
                 let replaced = self.replace_value(actor, view, draft, id, revision, node, &content, modified);

@@ -18,6 +18,7 @@ pub const CASES: &[Case] = &[
     ("a_mebibyte_by_default", a_mebibyte_by_default),
     ("eight_appenders_lose_no_line", eight_appenders_lose_no_line),
     ("readers_see_whole_values", readers_see_whole_values),
+    ("a_writer_of_what_was_replaced_closes", a_writer_of_what_was_replaced_closes),
     ("nobody_sees_a_size_in_between", nobody_sees_a_size_in_between),
     ("a_redirection_is_never_seen_empty", a_redirection_is_never_seen_empty),
 ];
@@ -431,6 +432,23 @@ for ways in ((overwrite, in_parts), (replace, replace), (overwrite, replace)):
             scope.spawn(move || in_keyfs(mount, tree, text));
         }
     });
+}
+
+fn a_writer_of_what_was_replaced_closes() {
+    let mount = Mount::new();
+    // As on any file system: what it writes is gone with its last descriptor, however many have taken the name since.
+    let text = r#"
+for times in (1, 9, 12, 25):
+    put("k", b"old")
+    writer = os.open("k", RDWR)
+    for step in range(times):
+        put("new", b"%d" % step), os.rename("new", "k")
+    os.pwrite(writer, b"late", 0)
+    expect(f"replaced {times} times", (b"late", None), lambda: (os.pread(writer, 9, 0), os.close(writer)))
+    expect("what is there", b"%d" % (times - 1), get, "k")
+"#;
+    in_keyfs(&mount, "dev/variables/r", text);
+    in_keyfs(&mount, "dev/secrets/r", text);
 }
 
 fn nobody_sees_a_size_in_between() {

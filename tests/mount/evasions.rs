@@ -11,6 +11,7 @@ use crate::peer::Peer;
 pub const CASES: &[Case] = &[
     ("storing_a_guess_tells_nothing", storing_a_guess_tells_nothing),
     ("a_writer_carries_no_old_value_to_others", a_writer_carries_no_old_value_to_others),
+    ("what_somebody_else_wrote_is_not_the_openers", what_somebody_else_wrote_is_not_the_openers),
     ("a_passed_descriptor_of_an_earlier_version", a_passed_descriptor_of_an_earlier_version),
     ("history_does_not_lead_past_a_closed_environment", history_does_not_lead_past_a_closed_environment),
     ("history_keeps_what_a_directory_protected", history_keeps_what_a_directory_protected),
@@ -110,6 +111,26 @@ fn a_writer_carries_no_old_value_to_others() {
     User(BOB, BOB, &[]).reads(&mount.path(KEY), "new, for everybody");
 }
 
+fn what_somebody_else_wrote_is_not_the_openers() {
+    let mount = with_secret(0, 0, 0o600);
+    let mut service = Peer::new(User(0, 0, &[]));
+    let mut other = Peer::new(User(BOB, BOB, &[]));
+    let socket = scratch(&mount).join("socket");
+    let place = socket.display();
+    other.is(
+        &format!("s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind('{place}'); chmod('{place}', 0o777)"),
+        "done",
+    );
+    service.is(&format!("fd = open('{}', O_RDWR); s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect('{place}'); socket.send_fds(s, [b'x'], [fd])", mount.path(KEY).display()), "done");
+    other.is("fd = socket.recv_fds(s, 1, 1)[1][0]", "done");
+    mount.put(KEY, "new");
+    setfacl(&["-m", &format!("g:{BOB}:r")], &mount.path(KEY));
+    other.is("pwrite(fd, b'?', 0); close(fd)", "ESTALE");
+    // Nor when the opener closes it, who may read what it opened.
+    service.is("close(fd)", "ESTALE");
+    User(BOB, BOB, &[]).reads(&mount.path(KEY), "new");
+}
+
 fn a_passed_descriptor_of_an_earlier_version() {
     let mount = with_secret(0, PAYMENTS, 0o640);
     let mut member = Peer::new(MEMBER_OF_PAYMENTS);
@@ -200,6 +221,13 @@ fn nobody_shuts_others_out_of_a_tree() {
         }
         MEMBER_OF_PAYMENTS.sh(&format!("echo x > '{}/k'", path.display()));
         assert!(path.join("k").exists());
+        // Nor takes a directory away that everybody may add to.
+        mount.mkdir(&format!("{tree}/shared"));
+        mount.own(&format!("{tree}/shared"), 0, 0, 0o777);
+        let shared = path.join("shared");
+        somebody.is(&format!("setxattr('{}', 'user.keyfs.remove', b'1')", shared.display()), "EPERM");
+        somebody.is(&format!("rmdir('{}')", shared.display()), "EPERM");
+        assert!(shared.exists());
     }
 }
 
