@@ -28,24 +28,6 @@ const WAITS: u32 = 40;
 const WAIT: Duration = Duration::from_micros(50);
 
 /// The system calls that move pages of the page cache to somewhere else.
-#[cfg(target_arch = "x86_64")]
-const PAGE_MOVERS: &[libc::c_long] = &[
-    libc::SYS_splice,
-    libc::SYS_sendfile,
-    libc::SYS_copy_file_range,
-    libc::SYS_readahead,
-    libc::SYS_fadvise64,
-    libc::SYS_io_uring_enter,
-    // The same by the 32-bit entry, whose numbers are others: splice, sendfile64, copy_file_range, readahead, fadvise64 and
-    // fadvise64_64. Its sendfile is readahead above; what has these numbers here reads no mapped memory.
-    313,
-    239,
-    377,
-    225,
-    250,
-    272,
-];
-#[cfg(not(target_arch = "x86_64"))]
 const PAGE_MOVERS: &[libc::c_long] = &[
     libc::SYS_splice,
     libc::SYS_sendfile,
@@ -54,6 +36,11 @@ const PAGE_MOVERS: &[libc::c_long] = &[
     libc::SYS_fadvise64,
     libc::SYS_io_uring_enter,
 ];
+
+/// The same by the 32-bit entry of x86-64, whose numbers are others: splice, sendfile64, copy_file_range, readahead, fadvise64
+/// and fadvise64_64. Its sendfile is readahead above; what has these numbers there reads no mapped memory.
+const PAGE_MOVERS_32: &[libc::c_long] =
+    if cfg!(target_arch = "x86_64") { &[313, 239, 377, 225, 250, 272] } else { &[] };
 
 /// Set in the numbers of system calls by the x32 entry.
 const X32: libc::c_long = 1 << 30;
@@ -107,7 +94,9 @@ impl Caller {
             text = syscall();
         }
         let call = text.split_ascii_whitespace().next().and_then(|number| number.parse::<libc::c_long>().ok());
-        let moving = call.is_some_and(|call| PAGE_MOVERS.contains(&(call & !X32)));
+        let moves =
+            |call: libc::c_long| [PAGE_MOVERS, PAGE_MOVERS_32].iter().any(|calls| calls.contains(&(call & !X32)));
+        let moving = call.is_some_and(moves);
         moving || text.starts_with("running") || self.is_kernels_worker() == Some(true)
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::overlay::Pending;
-use super::row::{Current, Node, Value};
+use super::row::{Node, Value};
 use super::view::View;
 use super::{Actor, Error, Namespace, with_groups};
 use crate::access::gate::{self, Denial, Grant, Rule};
@@ -550,13 +550,6 @@ impl State {
     pub(super) fn size(&self) -> u64 {
         let base = if self.loaded { self.content.len() as u64 } else { self.length };
         base + self.appended.len() as u64
-    }
-
-    /// `content` is this value now.
-    pub(super) fn began_as(&mut self, current: Option<Current>) {
-        self.carries = true;
-        self.version = current.map(|current| current.version());
-        self.own = current.map(|current| current.own);
     }
 
     /// Whoever read what stood here before asks anew for what stands here now.

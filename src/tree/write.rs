@@ -11,7 +11,7 @@ use super::open::{OpenFile, Progress, Spoiled, State};
 use super::row::{Current, Node, Value, key};
 use super::view::View;
 use super::{Actor, Draft, Error, Namespace, caller, with_groups};
-use crate::access::{Kind, Mode, Permissions, edit, gate};
+use crate::access::{Kind, Mode, edit, gate};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
@@ -87,11 +87,7 @@ impl Namespace {
         }
         if state.appending {
             if !state.loaded {
-                let (content, current, permissions) = self.present_content(file.node())?;
-                state.under = Some(permissions).filter(|_| file.is_secret());
-                state.content = content;
-                state.began_as(current);
-                state.loaded = true;
+                self.load(file, &mut state)?;
             }
             let State { content, appended, .. } = &mut *state;
             content.append(appended)?;
@@ -129,16 +125,23 @@ impl Namespace {
         Ok(())
     }
 
-    fn present_content(&self, id: NodeId) -> Result<(SecretBytes, Option<Current>, Permissions), Error> {
+    /// Has an open file begin anew with the value that is there now.
+    fn load(&self, file: &OpenFile, state: &mut State) -> Result<(), Error> {
         let view = self.view()?;
+        let id = file.node();
         let node = self.known_node(&view, id)?;
-        let content = if node.value.is_none() {
+        state.content = if node.value.is_none() {
             SecretBytes::new()
         } else {
             let (current, value) = view.current_value(id, &node)?;
             self.opened(&view, id, &node, current.own, value, None)?
         };
-        Ok((content, node.value, node.permissions))
+        state.version = node.value.map(|current| current.version());
+        state.own = node.value.map(|current| current.own);
+        state.under = file.is_secret().then_some(node.permissions);
+        state.carries = true;
+        state.loaded = true;
+        Ok(())
     }
 
     /// A descriptor of the file was closed. What was written becomes the value, unless it is another process that wrote it
@@ -318,11 +321,7 @@ impl Namespace {
             self.committed(file, state, &current);
             if !state.loaded && file.mode().read {
                 // What it reads from now on is what is there, with its own lines in it.
-                let (content, current, permissions) = self.present_content(id)?;
-                state.content = content;
-                state.began_as(current);
-                state.under = Some(permissions).filter(|_| file.is_secret());
-                state.loaded = true;
+                self.load(file, state)?;
                 state.forget_decision();
             }
         }
