@@ -1,0 +1,25 @@
+//! What keyfs promises, held under faults, load and attack, on a real mount and on a store alone.
+//!
+//! Each family has a short form, which `cargo test` runs, and a long one: `KEYFS_PROOFS=long` (see `docs/reliability.md`, which
+//! has what the long form measured). A family that draws lots names its seed when it fails; `KEYFS_PROOFS_SEED` runs that one
+//! again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
+#![allow(dead_code)] // the fixture is shared with the tests on a mount
+
+#[path = "../mount/fixture.rs"]
+mod fixture;
+#[path = "../mount/harness.rs"]
+mod harness;
+#[path = "../mount/peer.rs"]
+mod peer;
+mod scale;
+
+use harness::{Case, Family};
+
+const FAMILIES: &[Family] = &[];
+
+fn main() {
+    harness::announce(FAMILIES);
+    harness::run(FAMILIES)
+}
