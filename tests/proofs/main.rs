@@ -15,7 +15,7 @@ mod harness;
 mod peer;
 mod scale;
 
-use harness::{Case, Family};
+use harness::Family;
 
 const FAMILIES: &[Family] = &[];
 
