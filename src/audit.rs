@@ -9,13 +9,14 @@
 //!
 //! It deliberately does not rotate or ship logs: the file is reopened on request, so that logrotate can.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value, json};
+use serde::Serializer as _;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
@@ -190,51 +191,89 @@ pub struct Record {
 
 impl Record {
     fn line(&self, store: StoreId) -> Vec<u8> {
-        let mut line = Map::new();
-        let mut add = |key: &str, value: Value| line.insert(key.to_owned(), value);
-        add("time", json!(self.time.to_string()));
-        add("event", json!(self.event.name()));
-        add("store", json!(store.to_string()));
+        let mut line = Line::new();
+        line.text("time", self.time);
+        line.text("event", self.event.name());
+        line.text("store", store);
         if let Some(address) = &self.address {
-            add("env", json!(address.environment.as_ref().map(ToString::to_string)));
-            add("tree", json!(address.tree.map(Tree::as_str)));
-            add("key", json!(address.key));
+            line.text_or_null("env", address.environment.as_ref());
+            line.text_or_null("tree", address.tree.map(Tree::as_str));
+            line.text("key", &address.key);
         }
         if let Some(version) = self.version {
-            add("version", json!(version.0));
+            line.number("version", version.0);
         }
         if let Some(process) = &self.process {
-            add("pid", json!(process.pid));
-            add("uid", json!(process.uid.0));
-            add("gid", json!(process.gid.0));
-            add("exe", json!(process.executable.as_ref().map(|path| path.to_string_lossy())));
+            line.number("pid", process.pid.into());
+            line.number("uid", process.uid.0.into());
+            line.number("gid", process.gid.0.into());
+            line.text_or_null("exe", process.executable.as_ref().map(|path| path.display()));
         }
         match &self.event {
             Event::Granted { rule, group } => {
-                add("group", json!(group.0));
-                add("rule", json!(rule));
+                line.number("group", group.0.into());
+                line.text("rule", rule);
             }
-            Event::Denied { reason } => {
-                add("reason", json!(reason));
-            }
+            Event::Denied { reason } => line.text("reason", reason),
             Event::Rename { to: other } | Event::Exchange { with: other } => {
-                add("to_env", json!(other.environment.as_ref().map(ToString::to_string)));
-                add("to_key", json!(other.key));
+                line.text_or_null("to_env", other.environment.as_ref());
+                line.text("to_key", &other.key);
             }
-            Event::Permission { now } => {
-                add("now", json!(now));
-            }
-            Event::Attribute { name } => {
-                add("attribute", json!(name));
-            }
-            Event::Tampered { what } => {
-                add("what", json!(what));
-            }
+            Event::Permission { now } => line.text("now", now),
+            Event::Attribute { name } => line.text("attribute", name),
+            Event::Tampered { what } => line.text("what", what),
             Event::Put | Event::Remove | Event::MakeDirectory => {}
         }
-        let mut line = Value::Object(line).to_string().into_bytes();
-        line.push(b'\n');
-        line
+        line.finish()
+    }
+}
+
+/// An object of JSON in one line, as it is put together. There is one for each secret that is opened, so it is written at once
+/// instead of being built first.
+struct Line(Vec<u8>);
+
+impl Line {
+    fn new() -> Line {
+        let mut text = Vec::with_capacity(512);
+        text.push(b'{');
+        Line(text)
+    }
+
+    fn begin(&mut self, key: &str) {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        // A key of ours has nothing to escape.
+        self.0.extend_from_slice(b"\"");
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn number(&mut self, key: &str, number: u64) {
+        self.begin(key);
+        let _ = write!(self.0, "{number}");
+    }
+
+    fn text(&mut self, key: &str, text: impl Display) {
+        self.begin(key);
+        let mut serializer = serde_json::Serializer::new(&mut self.0);
+        // Memory takes every byte.
+        let _ = serializer.collect_str(&text);
+    }
+
+    fn text_or_null(&mut self, key: &str, text: Option<impl Display>) {
+        match text {
+            Some(text) => self.text(key, text),
+            None => {
+                self.begin(key);
+                self.0.extend_from_slice(b"null");
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"}\n");
+        self.0
     }
 }
 
@@ -317,6 +356,8 @@ impl std::fmt::Debug for Audit {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use serde_json::{Value, json};
 
     use super::*;
 
