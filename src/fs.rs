@@ -20,6 +20,7 @@ mod metrics;
 pub mod mount;
 pub mod names;
 mod operations;
+mod threads;
 mod words;
 mod xattr;
 

@@ -8,7 +8,6 @@
 
 use std::cell::OnceCell;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,12 +15,10 @@ use std::time::Duration;
 use fuser::Request;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
+use super::threads;
 use crate::audit::Process;
 use crate::id::{Gid, NodeId, Uid};
 use crate::tree::Actor;
-
-/// A process's status is about 1.5 kB and a line of up to 65,536 groups; what is longer is not believed.
-const LONGEST_STATUS: u64 = 1 << 20;
 
 /// How often, and how long each time, a caller is waited for that has asked and doesn't wait yet.
 const WAITS: u32 = 40;
@@ -65,7 +62,10 @@ enum Program {
 /// What `/proc/<thread>/status` says.
 struct Status {
     process: u32,
+    uid: Uid,
+    gid: Gid,
     groups: Vec<Gid>,
+    blocks_signals: bool,
 }
 
 impl Caller {
@@ -121,17 +121,14 @@ impl Caller {
     }
 
     fn read_status(&self) -> Option<Status> {
-        // A process of a foreign pid namespace has no number here.
-        if self.thread == 0 {
+        let status = threads::status(self.thread, Status::parse)??;
+        // If the filesystem ids are others than the request has, this is another process, or it changed them while it
+        // waits, which only another thread of it can look like.
+        if (status.uid, status.gid) != (self.uid, self.gid) {
             return None;
         }
-        let mut text = Vec::with_capacity(4096);
-        File::open(format!("/proc/{}/status", self.thread)).ok()?.take(LONGEST_STATUS).read_to_end(&mut text).ok()?;
-        // A thread's name is any bytes, cut off after fifteen.
-        let text = String::from_utf8_lossy(&text);
-        let status = self.parse_status(&text)?;
         // A worker has every signal blocked. Few others have, so it is asked no more of them than that.
-        if blocks_signals(&text) && self.is_kernels_worker() != Some(false) { None } else { Some(status) }
+        if status.blocks_signals && self.is_kernels_worker() != Some(false) { None } else { Some(status) }
     }
 
     /// Whether the thread is one that io_uring works with. It has the groups that its process had when it was begun, and
@@ -144,19 +141,44 @@ impl Caller {
         let flags = std::str::from_utf8(behind).ok()?.split_ascii_whitespace().nth(6)?.parse::<u32>().ok()?;
         Some(flags & PF_IO_WORKER != 0)
     }
+}
 
-    fn parse_status(&self, text: &str) -> Option<Status> {
-        let numbers = |field: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-            line.split_whitespace().map(|number| number.parse::<u32>().ok()).collect::<Option<Vec<u32>>>()
-        };
-        // The filesystem ids stand fourth. If they are others than the request has, this is another process, or it
-        // changed them while it waits, which only another thread of it can look like.
-        let same = numbers("Uid")?.get(3) == Some(&self.uid.0) && numbers("Gid")?.get(3) == Some(&self.gid.0);
-        let process = *numbers("Tgid")?.first()?;
-        let groups = numbers("Groups")?.into_iter().map(Gid).collect();
-        same.then_some(Status { process, groups })
+impl Status {
+    /// What the text of a `status` file says; `None` where it says less than it should.
+    fn parse(text: &[u8]) -> Option<Status> {
+        // The filesystem ids stand fourth of each four.
+        const FILESYSTEM: usize = 3;
+        // Where the signals are not told, it is asked.
+        let (mut process, mut uid, mut gid, mut groups, mut blocks_signals) = (None, None, None, None, true);
+        // A thread's name is any bytes but a line's end; what is looked for are numbers.
+        for line in text.split(|&byte| byte == b'\n') {
+            let Some(at) = line.iter().position(|&byte| byte == b':') else { continue };
+            let (field, rest) = line.split_at(at);
+            let rest = || std::str::from_utf8(rest.get(1..)?).ok();
+            match field {
+                b"Tgid" => process = numbers(rest()?)?.first().copied(),
+                b"Uid" => uid = numbers(rest()?)?.get(FILESYSTEM).copied().map(Uid),
+                b"Gid" => gid = numbers(rest()?)?.get(FILESYSTEM).copied().map(Gid),
+                b"Groups" => groups = Some(numbers(rest()?)?.into_iter().map(Gid).collect()),
+                b"SigBlk" => {
+                    blocks_signals = blocks_all(rest()?);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        Some(Status { process: process?, uid: uid?, gid: gid?, groups: groups?, blocks_signals })
     }
+}
+
+fn numbers(text: &str) -> Option<Vec<u32>> {
+    text.split_ascii_whitespace().map(|number| number.parse().ok()).collect()
+}
+
+/// Whether a mask says that every signal is blocked that can be: all but SIGKILL and SIGSTOP.
+fn blocks_all(mask: &str) -> bool {
+    let blocked = u64::from_str_radix(mask.trim(), 16).ok();
+    blocked.is_none_or(|blocked| blocked | 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1) == u64::MAX)
 }
 
 impl Actor for Caller {
@@ -200,14 +222,6 @@ impl Actor for Caller {
     }
 }
 
-/// Whether a status says that every signal is blocked that can be: all but SIGKILL and SIGSTOP.
-fn blocks_signals(status: &str) -> bool {
-    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).map(str::trim);
-    let blocked = blocked.and_then(|blocked| u64::from_str_radix(blocked, 16).ok());
-    // Where it is not told, it is asked.
-    blocked.is_none_or(|blocked| blocked | 1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1) == u64::MAX)
-}
-
 /// Whether a thread's process has a descriptor of a node, or one of it to write.
 fn holds(thread: u32, node: NodeId, to_write: bool) -> bool {
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{thread}/fd")) else { return false };
@@ -236,19 +250,33 @@ mod tests {
     }
 
     #[test]
+    fn a_status_is_read_to_what_was_asked_of_it() {
+        let text = b"Name:\tc\xffat: Uid:\nTgid:\t7\nUid:\t0\t0\t0\t1000\nGid:\t0\t0\t0\t1001\nGroups:\t4 27 1002 \n";
+        let status = Status::parse(text).unwrap();
+        assert_eq!((status.process, status.uid, status.gid), (7, Uid(1000), Gid(1001)));
+        assert_eq!(status.groups, [Gid(4), Gid(27), Gid(1002)]);
+        assert!(status.blocks_signals, "it is not told");
+        let told = |mask: &str| Status::parse(&[text.as_slice(), b"SigBlk:\t", mask.as_bytes(), b"\n"].concat());
+        assert!(!told("0000000000000000").unwrap().blocks_signals);
+        assert!(told("fffffffffffbfeff").unwrap().blocks_signals);
+        let groups = text.windows(6).position(|window| window == b"Groups").unwrap();
+        assert!((0..groups).all(|cut| Status::parse(&text[..cut]).is_none()));
+        let spoiled: Vec<u8> = text.iter().map(|&byte| if byte == b'2' { b'x' } else { byte }).collect();
+        assert!(Status::parse(&spoiled).is_none());
+    }
+
+    #[test]
     fn a_status_is_believed_for_the_ids_of_the_request_alone() {
-        let text = "Name:\tcat\nTgid:\t7\nUid:\t0\t0\t0\t1000\nGid:\t0\t0\t0\t1001\nGroups:\t4 27 1002 \n";
-        let status = caller(1000, 1001).parse_status(text).unwrap();
-        assert_eq!((status.process, status.groups), (7, vec![Gid(4), Gid(27), Gid(1002)]));
-        assert!(caller(0, 1001).parse_status(text).is_none());
-        assert!(caller(1000, 0).parse_status(text).is_none());
-        assert!(caller(1000, 1001).parse_status("Uid:\t0\n").is_none());
+        let own = |uid, gid| caller(uid, gid).supplementary().map(<[Gid]>::to_vec);
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        assert!(own(uid, gid).is_some());
+        assert_eq!((own(uid + 1, gid), own(uid, gid + 1)), (None, None));
     }
 
     #[test]
     fn no_groups_is_not_unknown_groups() {
-        let text = "Tgid:\t7\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \n";
-        assert!(caller(0, 0).parse_status(text).unwrap().groups.is_empty());
+        let text = b"Tgid:\t7\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t \n";
+        assert!(Status::parse(text).unwrap().groups.is_empty());
     }
 
     #[test]
