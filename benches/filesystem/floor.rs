@@ -1,7 +1,7 @@
-//! The floor: a FUSE file system on the same library that keeps names and bytes in a map, without permission, encryption
+//! The floor: a FUSE file system on the same library that keeps names and bytes in maps, without permission, encryption
 //! or a store. What it costs is what FUSE costs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Mutex;
@@ -9,20 +9,42 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use fuser::{
     Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, MountOption,
-    OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, Session,
-    SessionACL, TimeOrNow, WriteFlags,
+    OpenFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite,
+    Request, Session, SessionACL, TimeOrNow, WriteFlags,
 };
 
 const LIFETIME: Duration = Duration::from_secs(3600);
 
 #[derive(Default)]
 struct Files {
-    names: HashMap<OsString, u64>,
-    values: HashMap<u64, Vec<u8>>,
+    /// A directory's number and a name in it, and what that names.
+    names: BTreeMap<(u64, OsString), u64>,
+    /// What a file holds; `None` is a directory.
+    nodes: BTreeMap<u64, Option<Vec<u8>>>,
 }
 
 #[derive(Default)]
 struct Floor(Mutex<Files>);
+
+impl Files {
+    fn add(&mut self, parent: INodeNo, name: &OsStr, content: Option<Vec<u8>>) -> FileAttr {
+        let number = self.nodes.len() as u64 + 2;
+        self.names.insert((parent.0, name.into()), number);
+        self.nodes.insert(number, content);
+        self.attributes(number)
+    }
+
+    fn attributes(&self, number: u64) -> FileAttr {
+        match self.nodes.get(&number) {
+            Some(Some(content)) => attributes(number, FileType::RegularFile, content.len()),
+            _ => attributes(number, FileType::Directory, 0),
+        }
+    }
+
+    fn content(&mut self, number: INodeNo) -> &mut Vec<u8> {
+        self.nodes.get_mut(&number.0).and_then(Option::as_mut).expect("a file")
+    }
+}
 
 fn attributes(number: u64, kind: FileType, size: usize) -> FileAttr {
     FileAttr {
@@ -45,25 +67,20 @@ fn attributes(number: u64, kind: FileType, size: usize) -> FileAttr {
 }
 
 impl Filesystem for Floor {
-    fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let files = self.0.lock().unwrap();
-        match files.names.get(name) {
-            Some(number) => {
-                let found = attributes(*number, FileType::RegularFile, files.values[number].len());
-                reply.entry(&LIFETIME, &found, Generation(0));
-            }
+        match files.names.get(&(parent.0, name.into())) {
+            Some(number) => reply.entry(&LIFETIME, &files.attributes(*number), Generation(0)),
             None => reply.error(Errno::ENOENT),
         }
     }
 
     fn getattr(&self, _: &Request, number: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        if number == INodeNo::ROOT {
-            return reply.attr(&LIFETIME, &attributes(1, FileType::Directory, 0));
-        }
-        match self.0.lock().unwrap().values.get(&number.0) {
-            Some(value) => reply.attr(&LIFETIME, &attributes(number.0, FileType::RegularFile, value.len())),
-            None => reply.error(Errno::ENOENT),
-        }
+        reply.attr(&LIFETIME, &self.0.lock().unwrap().attributes(number.0));
+    }
+
+    fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
+        reply.entry(&LIFETIME, &self.0.lock().unwrap().add(parent, name, None), Generation(0));
     }
 
     fn setattr(
@@ -85,23 +102,18 @@ impl Filesystem for Floor {
         reply: ReplyAttr,
     ) {
         let mut files = self.0.lock().unwrap();
-        let value = files.values.entry(number.0).or_default();
         if let Some(size) = size {
-            value.resize(size as usize, 0);
+            files.content(number).resize(size as usize, 0);
         }
-        reply.attr(&LIFETIME, &attributes(number.0, FileType::RegularFile, value.len()));
+        reply.attr(&LIFETIME, &files.attributes(number.0));
     }
 
     fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         reply.opened(FileHandle(1), FopenFlags::empty());
     }
 
-    fn create(&self, _: &Request, _: INodeNo, name: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
-        let mut files = self.0.lock().unwrap();
-        let number = files.values.len() as u64 + 2;
-        files.names.insert(name.into(), number);
-        files.values.insert(number, Vec::new());
-        let made = attributes(number, FileType::RegularFile, 0);
+    fn create(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
+        let made = self.0.lock().unwrap().add(parent, name, Some(Vec::new()));
         reply.created(&LIFETIME, &made, Generation(0), FileHandle(1), FopenFlags::empty());
     }
 
@@ -116,8 +128,8 @@ impl Filesystem for Floor {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let files = self.0.lock().unwrap();
-        let value = files.values.get(&number.0).map(Vec::as_slice).unwrap_or_default();
+        let mut files = self.0.lock().unwrap();
+        let value = files.content(number);
         let start = (offset as usize).min(value.len());
         reply.data(&value[start..(start + size as usize).min(value.len())]);
     }
@@ -135,13 +147,24 @@ impl Filesystem for Floor {
         reply: ReplyWrite,
     ) {
         let mut files = self.0.lock().unwrap();
-        let value = files.values.entry(number.0).or_default();
+        let value = files.content(number);
         let end = offset as usize + data.len();
         if value.len() < end {
             value.resize(end, 0);
         }
         value[offset as usize..end].copy_from_slice(data);
         reply.written(data.len() as u32);
+    }
+
+    fn readdir(&self, _: &Request, parent: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let files = self.0.lock().unwrap();
+        let names = files.names.range((parent.0, OsString::new())..(parent.0 + 1, OsString::new()));
+        for (place, ((_, name), number)) in names.enumerate().skip(offset as usize) {
+            if reply.add(INodeNo(*number), place as u64 + 1, files.attributes(*number).kind, name) {
+                break;
+            }
+        }
+        reply.ok();
     }
 
     fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {

@@ -1,11 +1,14 @@
 //! What keyfs costs beside a bare FUSE file system that keeps its files in a map, and beside tmpfs, in one run.
 //!
 //! `cargo bench` prints, for each work, the median time of one operation on each of the three, and keyfs's as a multiple of
-//! the bare one's. The rounds take turns, so that a machine that slows down slows all of them down. It needs root and /dev/fuse.
+//! the bare one's, beside what is to be reached. The rounds take turns, so that a machine that slows down slows all of them down.
+//! Then what the parts of a read take in the daemon; `cargo bench -- --picture FILE` draws them. It needs root and /dev/fuse.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 
 mod floor;
+mod parts;
+mod picture;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,12 +22,16 @@ const GROUP: u32 = 20_101;
 const VALUE: &[u8] = b"correct horse battery staple, and then some: sixty-four bytes!!!";
 const ROUNDS: usize = 15;
 
+/// How many keys are listed.
+const LISTED: usize = 10_000;
+
 /// A file system under test, and where in it things are.
 struct Target {
-    name: &'static str,
     variable: PathBuf,
     secret: PathBuf,
     directory: PathBuf,
+    /// With [`LISTED`] keys.
+    many: PathBuf,
 }
 
 /// A server that is ended when the benchmark is.
@@ -55,6 +62,8 @@ fn main() {
         floor::serve(Path::new(directory));
         return;
     }
+    let mut rest = arguments.iter().skip_while(|argument| *argument != "--picture").skip(1);
+    let picture = rest.next().map(PathBuf::from);
     if !nix::unistd::geteuid().is_root() || !Path::new("/dev/fuse").exists() {
         eprintln!("the benchmark needs root and /dev/fuse; nothing was measured");
         return;
@@ -73,56 +82,134 @@ fn main() {
     let mut floor = Command::new(std::env::current_exe().unwrap());
     let _floor = Server::start(floor.arg("--serve-floor").arg(&bare), &bare);
 
-    let target = |name, root: &Path, variables: &str, secrets: &str| {
-        let directory = root.join(variables);
-        fs::create_dir_all(&directory).unwrap();
-        let target =
-            Target { name, variable: directory.join("key"), secret: root.join(secrets).join("password"), directory };
-        fs::create_dir_all(root.join(secrets)).unwrap();
-        fs::write(&target.variable, VALUE).unwrap();
-        fs::write(&target.secret, VALUE).unwrap();
-        if name != "bare" {
-            chown(&target.secret, None, Some(GROUP)).unwrap();
-            fs::set_permissions(&target.secret, fs::Permissions::from_mode(0o640)).unwrap();
-        }
-        target
-    };
-    let targets = [
-        target("keyfs", &keys, "dev/variables/bench", "dev/secrets/bench"),
-        target("bare", &bare, "", ""),
-        target("tmpfs", shared.path(), "", ""),
-    ];
+    // A path of as many names for each: it is looked up name by name.
+    let targets = [keys.as_path(), bare.as_path(), shared.path()].map(Target::prepare);
+    chown(&targets[0].secret, None, Some(GROUP)).unwrap();
+    fs::set_permissions(&targets[0].secret, fs::Permissions::from_mode(0o640)).unwrap();
 
     println!(
-        "{} processors; median of {ROUNDS} rounds, in microseconds",
+        "{} processors; medians of {ROUNDS} rounds, in microseconds",
         std::thread::available_parallelism().unwrap()
     );
-    println!("{:<44} {:>9} {:>9} {:>9} {:>12}", "work", "keyfs", "bare", "tmpfs", "keyfs/bare");
-    row(&targets, "stat of a known key", 2_000, |target| {
+    println!("{:<48} {:>9} {:>9} {:>9} {:>11} {:>9}", "work", "keyfs", "bare", "tmpfs", "keyfs/bare", "to reach");
+    row(&targets, "stat of a known key", "1.1", 2_000, |target| {
         fs::metadata(&target.variable).unwrap();
     });
-    row(&targets, "variable: open, one read, close", 500, |target| read_once(&target.variable));
-    row(&targets, "secret, supplementary group: the same", 500, |target| read_once(&target.secret));
-    row(&targets, "variable: read to the end", 500, |target| {
+    let [variable, bare, _] =
+        row(&targets, "variable: open, one read, close", "0.65", 500, |target| read_once(&target.variable));
+    let [secret, ..] =
+        row(&targets, "secret by a supplementary group: the same", "0.85", 500, |target| read_once(&target.secret));
+    row(&targets, "variable: read to the end", "1.0", 500, |target| {
         fs::read(&target.variable).unwrap();
     });
-    row(&targets, "secret: read to the end", 500, |target| {
+    row(&targets, "secret: read to the end", "1.2", 500, |target| {
         fs::read(&target.secret).unwrap();
     });
-    let mut serial = 0_u64;
-    row(&targets, "put: create, write, close (durable in keyfs)", 60, |target| {
-        serial += 1;
-        put(&target.directory.join(format!("new-{serial}")), serial);
+    row(&targets, "ls -l of 10,000 keys, warm", "1.2", 1, |target| {
+        let entries = fs::read_dir(&target.many).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+        assert!(entries.count() >= LISTED);
     });
-    row(&targets, "put: overwrite (durable in keyfs)", 60, |target| {
-        serial += 1;
-        put(&target.variable, serial);
-    });
-    for writers in [1, 16] {
-        let per_second = |target: &Target| throughput(target, writers, Duration::from_millis(700));
-        let [keyfs, bare, tmpfs] = [0, 1, 2].map(|place| per_second(&targets[place]));
-        println!("{:<44} {keyfs:>9.0} {bare:>9.0} {tmpfs:>9.0} per second", format!("puts by {writers} writers"));
+    puts(&targets, home.path());
+    readers(&targets[0]);
+    let parts = parts::measure();
+    if let Some(picture) = picture {
+        picture::draw(&picture, [bare, variable, secret], &parts);
     }
+}
+
+impl Target {
+    /// Makes what is to be worked on.
+    fn prepare(root: &Path) -> Target {
+        let (variables, secrets) = (&root.join("dev/variables"), &root.join("dev/secrets"));
+        let below = |root: &Path, name: &str| {
+            let directory = root.join(name);
+            fs::create_dir_all(&directory).unwrap();
+            directory
+        };
+        let (directory, many) = (below(variables, "bench"), below(variables, "many"));
+        let (variable, secret) = (directory.join("key"), below(secrets, "bench").join("password"));
+        fs::write(&variable, VALUE).unwrap();
+        fs::write(&secret, VALUE).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..16 {
+                let many = &many;
+                scope.spawn(move || {
+                    (writer..LISTED).step_by(16).for_each(|key| put(&many.join(format!("key-{key:05}")), 0));
+                });
+            }
+        });
+        Target { variable, secret, directory, many }
+    }
+}
+
+/// What is stored: in keyfs durable, so that the bare one and one commit of a database of the same kind are its floor together.
+fn puts(targets: &[Target; 3], home: &Path) {
+    let commit = durable_commit(home);
+    println!("one durable commit of a bare redb, of 100 bytes: {:.1}", commit * 1e6);
+    let mut serial = 0_u64;
+    let mut put_one = |work: &str, path: &dyn Fn(&Target, u64) -> PathBuf| {
+        let [keyfs, bare, _] = row(targets, work, "", 60, |target| {
+            serial += 1;
+            put(&path(target, serial), serial);
+        });
+        let ratio = keyfs / (bare + commit * 1e6);
+        println!(
+            "{:<48} {:>9} {:>9} {:>9} {ratio:>11.2} {:>9}",
+            "  beside the bare one and a commit", "", "", "", "1.3"
+        );
+    };
+    put_one("put: create, write, close", &|target, serial| target.directory.join(format!("new-{serial}")));
+    put_one("put: overwrite", &|target, _| target.variable.clone());
+    // In turns, as the rows above.
+    let mut rates = [const { Vec::new() }; 2];
+    for _ in 0..ROUNDS {
+        for (rates, writers) in rates.iter_mut().zip([1, 16]) {
+            rates.push(throughput(writers, Duration::from_millis(300), |writer, done| {
+                put(&targets[0].directory.join(format!("writer-{writer}")), done);
+            }));
+        }
+    }
+    let [one, sixteen] = rates.map(median);
+    println!(
+        "puts per second by 1 writer {one:.0}, by 16 {sixteen:.0}: {:.2} times as many, 6 to reach",
+        sixteen / one
+    );
+}
+
+fn readers(keyfs: &Target) {
+    for (kind, path) in [("variables", &keyfs.variable), ("secrets", &keyfs.secret)] {
+        let mut rates = [const { Vec::new() }; 2];
+        for _ in 0..ROUNDS {
+            for (rates, readers) in rates.iter_mut().zip([1, 8]) {
+                rates.push(throughput(readers, Duration::from_millis(200), |_, _| drop(fs::read(path).unwrap())));
+            }
+        }
+        let [one, eight] = rates.map(median);
+        let times = eight / one;
+        println!(
+            "{kind} read per second by 1 reader {one:.0}, by 8 {eight:.0}: {times:.2} times as many, 1.6 to reach"
+        );
+    }
+}
+
+/// Seconds that one durable commit takes.
+fn durable_commit(home: &Path) -> f64 {
+    const TABLE: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("rows");
+    let database = redb::Database::create(home.join("bare.redb")).unwrap();
+    let mut samples = Vec::new();
+    for key in 0..400 {
+        let begun = Instant::now();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(TABLE).unwrap().insert(key, [7; 100].as_slice()).unwrap();
+        transaction.commit().unwrap();
+        samples.push(begun.elapsed().as_secs_f64());
+    }
+    median(samples)
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
 }
 
 fn read_once(path: &Path) {
@@ -137,7 +224,7 @@ fn put(path: &Path, serial: u64) {
 }
 
 /// Times one operation on each target, in turns, and prints the medians.
-fn row(targets: &[Target; 3], work: &str, times: u32, mut operation: impl FnMut(&Target)) {
+fn row(targets: &[Target; 3], work: &str, reach: &str, times: u32, mut operation: impl FnMut(&Target)) -> [f64; 3] {
     let mut samples = [const { Vec::new() }; 3];
     for round in 0..=ROUNDS {
         for (target, samples) in targets.iter().zip(&mut samples) {
@@ -147,30 +234,27 @@ fn row(targets: &[Target; 3], work: &str, times: u32, mut operation: impl FnMut(
             }
             // The first round warms up.
             if round > 0 {
-                samples.push(begun.elapsed() / times);
+                samples.push((begun.elapsed() / times).as_secs_f64() * 1e6);
             }
         }
     }
-    let medians = samples.map(|mut samples: Vec<Duration>| {
-        samples.sort();
-        samples[samples.len() / 2].as_secs_f64() * 1e6
-    });
-    debug_assert_eq!(targets[0].name, "keyfs");
+    let medians = samples.map(median);
     let [keyfs, bare, tmpfs] = medians;
-    println!("{work:<44} {keyfs:>9.1} {bare:>9.1} {tmpfs:>9.1} {:>12.2}", keyfs / bare);
+    println!("{work:<48} {keyfs:>9.1} {bare:>9.1} {tmpfs:>9.1} {:>11.2} {reach:>9}", keyfs / bare);
+    medians
 }
 
-/// Puts per second by so many threads, each on keys of its own.
-fn throughput(target: &Target, writers: usize, time: Duration) -> f64 {
+/// How often so many threads do a work in a second; it is told which of them it is for, and how often that has done it.
+fn throughput(threads: usize, time: Duration, work: impl Fn(usize, u64) + Sync) -> f64 {
     let begun = Instant::now();
+    let work = &work;
     let done: u64 = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..writers)
-            .map(|writer| {
-                let path = target.directory.join(format!("writer-{writer}"));
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
                 scope.spawn(move || {
                     let mut done = 0;
                     while begun.elapsed() < time {
-                        put(&path, done);
+                        work(thread, done);
                         done += 1;
                     }
                     done
