@@ -186,11 +186,19 @@ pub enum CommitError {
     Unknown(String),
 }
 
+/// See [`Ledger::digester`].
+pub type Digester<'a> = Box<dyn FnMut(&[u8], Revision, &[u8]) -> [u8; 32] + 'a>;
+
 /// Keyed digests by which a backend that lives in one file notices rows that were taken back to an earlier state while
 /// nobody watched. The store holds no key: whoever does lends it these two functions.
 pub trait Ledger: Send + Sync {
     /// A keyed digest of one row, with the revision that wrote it.
     fn digest(&self, key: &[u8], revision: Revision, value: &[u8]) -> [u8; 32];
+
+    /// The same for very many rows, one after the other.
+    fn digester(&self) -> Digester<'_> {
+        Box::new(|key, revision, value| self.digest(key, revision, value))
+    }
 
     /// A keyed tag over the sum of all rows' digests, modulo 2^256, as of a revision.
     fn seal(&self, revision: Revision, sum: &[u8; 32]) -> [u8; 32];

@@ -15,12 +15,15 @@ mod medium;
 mod open;
 mod recent;
 mod rows;
+mod total;
+mod trial;
+mod tried;
 mod trouble;
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::JoinHandle;
@@ -28,6 +31,8 @@ use std::thread::JoinHandle;
 pub use self::ledger::{LedgerError, LedgerState};
 pub use self::medium::{FileMedium, Medium};
 pub use self::open::OpenError;
+pub use self::tried::Tried;
+pub use self::trouble::is_guarded;
 
 use self::engine::{Engine, Refusal};
 use self::rows::View;
@@ -46,25 +51,6 @@ pub struct RedbStore {
     /// Taken away to end the committer.
     queue: Option<Sender<Job>>,
     committer: Option<JoinHandle<()>>,
-}
-
-/// A store that was opened for a look. The file is this process's alone for as long.
-pub struct Tried {
-    store: Arc<RedbStore>,
-    medium: Arc<dyn Medium>,
-    path: PathBuf,
-}
-
-impl Tried {
-    /// The store as it is. What is done to it is done in memory.
-    pub fn store(&self) -> Arc<RedbStore> {
-        Arc::clone(&self.store)
-    }
-
-    /// Opens it in earnest. No other process has had the file in between.
-    pub fn keep(self) -> Result<RedbStore, OpenError> {
-        RedbStore::over(Engine::keep(self.medium), &self.path)
-    }
 }
 
 struct Job {
@@ -96,9 +82,12 @@ impl RedbStore {
 
     /// Opens the store in a file for a look: nothing is written to the file until it is kept.
     pub fn try_out(path: &Path) -> Result<Tried, OpenError> {
-        let medium: Arc<dyn Medium> = Arc::new(FileMedium::open(path)?);
-        let store = Arc::new(Self::over(Engine::try_out(medium.clone()), path)?);
-        Ok(Tried { store, medium, path: path.into() })
+        Self::try_out_on(Arc::new(FileMedium::open(path)?), path)
+    }
+
+    /// The same on a medium; `path` is what errors call it.
+    pub fn try_out_on(medium: Arc<dyn Medium>, path: &Path) -> Result<Tried, OpenError> {
+        Tried::new(medium, path)
     }
 
     /// Makes a store on an empty medium; `path` is what errors call it.
@@ -108,23 +97,17 @@ impl RedbStore {
 
     /// Opens the store on a medium; `path` is what errors call it.
     pub fn open_on(medium: Arc<dyn Medium>, path: &Path) -> Result<Self, OpenError> {
-        Self::over(Engine::open(medium), path)
+        Tried::new(medium, path)?.keep()
     }
 
     fn over(engine: Result<Engine, Refusal>, path: &Path) -> Result<Self, OpenError> {
-        let path = path.to_path_buf();
-        let engine = Arc::new(engine.map_err(|refusal| match refusal {
-            Refusal::NotAStore => OpenError::NotAStore { path: path.clone() },
-            Refusal::Format(format) => OpenError::Format { path: path.clone(), format },
-            Refusal::Damaged(what) => OpenError::Damaged { path: path.clone(), what },
-            Refusal::Io(source) => OpenError::Io { path: path.clone(), source },
-        })?);
+        let engine = Arc::new(engine.map_err(|refusal| refusal.about(path))?);
         let (queue, jobs) = mpsc::channel();
         let committer = std::thread::Builder::new().name("committer".into()).spawn({
             let engine = engine.clone();
             move || commit_all(&engine, &jobs)
         });
-        let committer = committer.map_err(|source| OpenError::Io { path, source })?;
+        let committer = committer.map_err(|source| OpenError::Io { path: path.into(), source })?;
         Ok(Self { engine, queue: Some(queue), committer: Some(committer) })
     }
 

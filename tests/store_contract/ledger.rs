@@ -164,3 +164,80 @@ fn a_ledger_survives_faults() {
         assert_eq!(place.open().attach_ledger(ledger()).unwrap(), LedgerState::Attached);
     }
 }
+
+/// Its bytes, and those of the file as a crash would leave it: while the store is open.
+fn closed_and_crashed() -> (Place, Vec<u8>, Vec<u8>) {
+    let place = Place::new();
+    with_ledger(&place);
+    let store = place.open();
+    assert_eq!(store.attach_ledger(ledger()).unwrap(), LedgerState::Attached);
+    store.commit(changing([put("e", "5")])).unwrap();
+    let crashed = fs::read(place.path()).unwrap();
+    drop(store);
+    let closed = fs::read(place.path()).unwrap();
+    (place, closed, crashed)
+}
+
+#[test]
+fn what_is_tried_out_changes_nothing_until_it_is_kept() {
+    let (place, closed, crashed) = closed_and_crashed();
+    for bytes in [closed, crashed] {
+        fs::write(place.path(), &bytes).unwrap();
+        let mut tried = RedbStore::try_out(&place.path()).unwrap();
+        let store = tried.store();
+        assert_eq!(value(&*store, "e").as_deref(), Some("5"));
+        assert_eq!(store.attach_ledger(ledger()).unwrap(), LedgerState::Attached);
+        assert!(matches!(store.commit(changing([put("a", "x")])), Err(CommitError::Unavailable(_))));
+        assert!(matches!(error(RedbStore::open(&place.path())), OpenError::InUse { .. }));
+        tried.check().unwrap();
+        drop((tried, store));
+        assert_eq!(fs::read(place.path()).unwrap(), bytes);
+        // The ledger that was compared stays attached.
+        let tried = RedbStore::try_out(&place.path()).unwrap();
+        assert_eq!(tried.store().attach_ledger(ledger()).unwrap(), LedgerState::Attached);
+        let store = tried.keep().unwrap();
+        store.commit(changing([put("a", "x")])).unwrap();
+        drop(store);
+        assert_eq!(place.open().attach_ledger(ledger()).unwrap(), LedgerState::Attached);
+        // One that was not is not.
+        let tried = RedbStore::try_out(&place.path()).unwrap();
+        assert_eq!(tried.store().attach_ledger(Arc::new(PlainLedger(2))).unwrap(), LedgerState::Tampered);
+        assert!(tried.keep().unwrap().commit(changing([put("a", "x")])).is_err());
+    }
+}
+
+#[test]
+fn what_is_not_whole_is_not_kept_whatever_it_showed() {
+    let (place, closed, _) = closed_and_crashed();
+    // Two bytes of a row's value, wherever copies of it stand.
+    let at: Vec<_> = closed.windows(6).enumerate().filter(|(_, six)| six == b"ledger").map(|(at, _)| at).collect();
+    assert!(!at.is_empty());
+    let mut damaged = closed.clone();
+    at.iter().for_each(|at| damaged[*at] ^= 1);
+    fs::write(place.path(), &damaged).unwrap();
+    if let Ok(mut tried) = RedbStore::try_out(&place.path()) {
+        let _ = tried.store().attach_ledger(ledger());
+        assert!(matches!(tried.check(), Err(OpenError::Damaged { .. })));
+        assert!(matches!(tried.check(), Err(OpenError::Damaged { .. })));
+        assert!(matches!(error(tried.keep()), OpenError::Damaged { .. }));
+    }
+    assert_eq!(fs::read(place.path()).unwrap(), damaged);
+}
+
+#[test]
+fn a_sum_of_many_rows_counts_each_once() {
+    let place = Place::new();
+    let store = place.create();
+    store.start_ledger(ledger()).unwrap();
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for round in 0..12 {
+        let large = |n: u64| if n.is_multiple_of(97) { 300_000 } else { n as usize % 90 };
+        let put = |n: u64| Change::Put(n.to_be_bytes().to_vec(), vec![round; large(n)]);
+        let names: std::collections::BTreeSet<u64> = (0..700).map(|_| numbers.next(1 << 40)).collect();
+        store.commit(changing(names.into_iter().map(put))).unwrap();
+    }
+    drop(store);
+    for _ in 0..20 {
+        assert_eq!(place.open().attach_ledger(ledger()).unwrap(), LedgerState::Attached);
+    }
+}

@@ -48,7 +48,18 @@ fn wrong_usage(error: &clap::Error) -> String {
     what.join(" ").trim_start_matches("error: ").to_owned()
 }
 
+/// A panic that comes out as an error of a damaged store is no fault of ours, and its error says enough.
+fn show_no_guarded_panics() {
+    let show = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !keyfs::store::redb::is_guarded() {
+            show(panic);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
+    show_no_guarded_panics();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         // What was asked for is shown whole; what is wrong, in one line like any other error.

@@ -298,17 +298,25 @@ fn open(arguments: &Arguments, files: &Files) -> Result<(Parts, keyfs::id::Store
         return create(arguments, files, &identities);
     }
     // What can't be unlocked, or was tampered with, is refused before anything is written to it.
-    let tried = RedbStore::try_out(&files.store)?;
-    drop(unlock(arguments, files, &identities, tried.store())?);
-    unlock(arguments, files, &identities, Arc::new(tried.keep()?))
+    let mut tried = RedbStore::try_out(&files.store)?;
+    let looked = unlock(arguments, files, &identities, tried.store());
+    // Of a file that isn't whole, what was found in its rows is the lesser news.
+    tried.check()?;
+    let (parts, id, fingerprint) = looked?;
+    drop(parts);
+    let kept = Arc::new(tried.keep()?);
+    let parts =
+        tree::unlock(kept, &identities, &fingerprint).map_err(|failure| Failure::from(failure).about(&files.store));
+    Ok((parts?, id))
 }
 
+/// Unlocks what is there and compares its rows with the ledger.
 fn unlock(
     arguments: &Arguments,
     files: &Files,
     identities: &Identities,
     store: Arc<RedbStore>,
-) -> Result<(Parts, keyfs::id::StoreId), Failure> {
+) -> Result<(Parts, keyfs::id::StoreId, Fingerprint), Failure> {
     let named = |failure: tree::SetupError| {
         let failure = Failure::from(failure);
         failure.about(&files.store)
@@ -336,7 +344,7 @@ fn unlock(
     })?;
     let ledger = Arc::clone(&parts.seal) as Arc<_>;
     match store.attach_ledger(ledger) {
-        Ok(LedgerState::Attached) => Ok((parts, format.store)),
+        Ok(LedgerState::Attached) => Ok((parts, format.store, expected)),
         Ok(LedgerState::Absent | LedgerState::Tampered) => {
             let what = "its rows are not those that the daemon left: rows were changed, taken away or put back";
             put_on_record(files, format.store, what);

@@ -12,6 +12,7 @@
 //! It deliberately does not queue batches: the committer above hands over those that share a transaction.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -20,29 +21,44 @@ use ::redb::{Builder, Database, StorageBackend};
 
 use super::super::{Batch, Change, Changes, Commit, CommitError, Ledger, StoreError};
 use super::ledger::{LedgerError, LedgerState};
-use super::medium::{Medium, Trial};
+use super::medium::Medium;
+use super::open::OpenError;
 use super::recent::Recent;
 use super::rows::{Answers, THIS_FORMAT, View, apply_all, identify, initialise, write_ledger};
 use super::trouble::{Trouble, guarded, is_full};
 use crate::id::Revision;
 
-/// What redb begins its files with.
-const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
-
 /// Bytes of pages that redb keeps in memory: a store of usual size fits whole, and its own default (1 GiB) would let a
 /// large one take more than a daemon should.
 const CACHE: usize = 64 << 20;
+
+/// The same where everything is read once: room for the pages that lead to the others.
+const PASSING_CACHE: usize = 8 << 20;
 
 /// How long after a failed reopening the next one is tried, so that a medium that is gone does not get a full check
 /// for each request.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What `Engine::open` found that it won't use.
+/// What was found that can't be used.
+#[derive(Debug)]
 pub(super) enum Refusal {
     NotAStore,
     Format(u8),
     Damaged(String),
     Io(io::Error),
+}
+
+impl Refusal {
+    /// Says which file it is about.
+    pub(super) fn about(self, path: &Path) -> OpenError {
+        let path = path.to_path_buf();
+        match self {
+            Self::NotAStore => OpenError::NotAStore { path },
+            Self::Format(format) => OpenError::Format { path, format },
+            Self::Damaged(what) => OpenError::Damaged { path, what },
+            Self::Io(source) => OpenError::Io { path, source },
+        }
+    }
 }
 
 impl From<Trouble> for Refusal {
@@ -67,6 +83,8 @@ pub(super) struct Engine {
 struct Lent {
     kept: bool,
     by: Option<Arc<dyn Ledger>>,
+    /// Whether anything is to be committed at all.
+    writes: bool,
 }
 
 struct Slot {
@@ -95,47 +113,51 @@ impl Engine {
     /// Makes a store on an empty medium.
     pub(super) fn create(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
         let signals = Arc::new(Signals::new());
-        let database = open_database(medium.clone(), &signals, false)?;
+        let database = open_database(medium.clone(), &signals, How::Plain)?;
         guarded(|| initialise(&database))?;
         Self::over(medium, database, signals)
     }
 
-    /// Opens the store on a medium. It is tried out in memory first, every page checked: what is refused has not been
-    /// written to.
-    pub(super) fn open(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
-        Self::try_out(medium.clone())?.close();
-        Self::keep(medium)
+    /// Checks every page of what a medium holds, repairs what a crash left, and closes it.
+    pub(super) fn check(medium: Arc<dyn Medium>) -> Result<(), Refusal> {
+        let database = open_database(medium, &Arc::new(Signals::new()), How::Checked)?;
+        guarded(|| Ok(database.close()?))?;
+        Ok(())
     }
 
-    /// Opens what a medium holds in memory, every page checked. Nothing that is done to it reaches the medium.
-    pub(super) fn try_out(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
-        let mut magic = [0; MAGIC.len()];
-        match medium.read(0, &mut magic) {
-            Ok(()) if magic == MAGIC => {}
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(Refusal::Io(error)),
-            _ => return Err(Refusal::NotAStore),
-        }
-        let trial: Arc<dyn Medium> = Arc::new(Trial::new(medium).map_err(Refusal::Io)?);
+    /// Opens what a medium holds without a check of its pages, to read it. What was not closed in order is an error.
+    pub(super) fn look(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
         let signals = Arc::new(Signals::new());
-        let database = open_database(trial.clone(), &signals, true)?;
+        let database = open_database(medium.clone(), &signals, How::Closed)?;
         match guarded(|| identify(&database))? {
             Some(THIS_FORMAT) => {}
             Some(other) => return Err(Refusal::Format(other)),
             None => return Err(Refusal::NotAStore),
         }
-        Self::over(trial, database, signals)
+        let engine = Self::over(medium, database, signals)?;
+        engine.lent().writes = false;
+        Ok(engine)
     }
 
-    /// Opens what was tried out.
+    /// Opens what was checked.
     pub(super) fn keep(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
         let signals = Arc::new(Signals::new());
-        let database = open_database(medium.clone(), &signals, false)?;
+        let database = open_database(medium.clone(), &signals, How::Plain)?;
         Self::over(medium, database, signals)
+    }
+
+    /// Takes over the ledger that is attached to another engine, if both show the same commit.
+    pub(super) fn take_ledger(&self, other: &Engine) {
+        let by = other.lent().by.clone();
+        let (here, there) = (self.view(), other.view());
+        if by.is_some() && (here.revision, &here.ledger) == (there.revision, &there.ledger) {
+            self.lent().by = by;
+        }
     }
 
     fn over(medium: Arc<dyn Medium>, database: Database, signals: Arc<Signals>) -> Result<Self, Refusal> {
         let view = guarded(|| View::of(&database, 0))?;
-        let lent = Lent { kept: view.ledger.as_ref().is_none_or(|ledger| !ledger.is_empty()), by: None };
+        let lent = Lent { kept: view.ledger.as_ref().is_none_or(|ledger| !ledger.is_empty()), by: None, writes: true };
         Ok(Self {
             medium,
             signals,
@@ -185,6 +207,9 @@ impl Engine {
             let trouble = slot.failed.as_ref().map(|(trouble, _)| trouble.clone());
             return Err(failed(trouble.unwrap_or_else(closed)));
         };
+        if !lent.writes {
+            return Err(failed(Trouble::Refused("it is open to be looked at".into())));
+        }
         if lent.kept && lent.by.is_none() {
             return Err(failed(Trouble::Refused("its ledger has not been attached".into())));
         }
@@ -262,7 +287,7 @@ impl Engine {
         self.medium.forget();
         let next = slot.generation + 1;
         self.signals.full.store(false, Ordering::SeqCst);
-        let opened = open_database(self.medium.clone(), &self.signals, false)
+        let opened = open_database(self.medium.clone(), &self.signals, How::Plain)
             .and_then(|database| Ok((guarded(|| View::of(&database, next))?, database)));
         match opened {
             Ok((view, database)) => {
@@ -303,14 +328,14 @@ impl Engine {
                 }
             }
         }
-        *lent = Lent { kept: true, by: Some(by) };
+        (lent.kept, lent.by) = (true, Some(by));
         Ok(LedgerState::Attached)
     }
 
     /// Begins a ledger over the rows as they are; where one is attached, in its place.
     pub(super) fn start_ledger(&self, by: Arc<dyn Ledger>) -> Result<(), LedgerError> {
         let mut lent = self.lent();
-        if lent.kept && lent.by.is_none() {
+        if !lent.writes || (lent.kept && lent.by.is_none()) {
             return Err(LedgerError::Kept);
         }
         let mut committing = false;
@@ -342,7 +367,7 @@ impl Engine {
                 return Err(CommitError::from(trouble).into());
             }
         }
-        *lent = Lent { kept: true, by: Some(by) };
+        (lent.kept, lent.by) = (true, Some(by));
         Ok(())
     }
 
@@ -453,11 +478,26 @@ impl StorageBackend for Storage {
     }
 }
 
-/// Opens the database on a medium, making one where that is empty. `check` reads every page of it.
-fn open_database(medium: Arc<dyn Medium>, signals: &Arc<Signals>, check: bool) -> Result<Database, Trouble> {
+/// How a database is opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum How {
+    /// What was not closed in order is repaired.
+    Plain,
+    /// The same, and every page is read.
+    Checked,
+    /// What was not closed in order is an error, and little is kept in memory.
+    Closed,
+}
+
+/// Opens the database on a medium, making one where that is empty.
+fn open_database(medium: Arc<dyn Medium>, signals: &Arc<Signals>, how: How) -> Result<Database, Trouble> {
     let storage = Storage { medium, signals: signals.clone() };
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE).set_check_integrity_on_open(check);
+    builder.set_cache_size(if how == How::Plain { CACHE } else { PASSING_CACHE });
+    builder.set_check_integrity_on_open(how == How::Checked);
+    if how == How::Closed {
+        builder.set_repair_callback(|repair| repair.abort());
+    }
     guarded(|| Ok(builder.create_with_backend(storage)?))
 }
 

@@ -40,27 +40,33 @@ pub(super) struct Sum(pub(super) [u8; 32]);
 
 impl Sum {
     pub(super) fn add(&mut self, digest: [u8; 32]) {
-        let mut carry = 0;
-        for (byte, more) in self.0.iter_mut().zip(digest).rev() {
-            let total = u16::from(*byte) + u16::from(more) + carry;
-            *byte = total as u8;
-            carry = total >> 8;
-        }
+        let ((high, low), (more_high, more_low)) = (halves(&self.0), halves(&digest));
+        let (low, carry) = low.overflowing_add(more_low);
+        self.set(high.wrapping_add(more_high).wrapping_add(carry.into()), low);
     }
 
     pub(super) fn take(&mut self, digest: [u8; 32]) {
-        let mut borrow = 0;
-        for (byte, less) in self.0.iter_mut().zip(digest).rev() {
-            let total = 256 + u16::from(*byte) - u16::from(less) - borrow;
-            *byte = total as u8;
-            borrow = 1 - (total >> 8);
-        }
+        let ((high, low), (less_high, less_low)) = (halves(&self.0), halves(&digest));
+        let (low, borrow) = low.overflowing_sub(less_low);
+        self.set(high.wrapping_sub(less_high).wrapping_sub(borrow.into()), low);
+    }
+
+    fn set(&mut self, high: u128, low: u128) {
+        let (first, last) = self.0.split_at_mut(16);
+        first.copy_from_slice(&high.to_be_bytes());
+        last.copy_from_slice(&low.to_be_bytes());
     }
 
     /// What is stored: the sum, and a seal over it.
     pub(super) fn sealed(&self, ledger: &dyn Ledger, revision: Revision) -> Vec<u8> {
         [self.0, ledger.seal(revision, &self.0)].concat()
     }
+}
+
+fn halves(number: &[u8; 32]) -> (u128, u128) {
+    let half = |bytes: &[u8]| bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    let (high, low) = number.split_at(16);
+    (half(high), half(low))
 }
 
 #[cfg(test)]

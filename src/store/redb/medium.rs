@@ -6,18 +6,15 @@
 //! - Growth takes the blocks at once, so that a full medium shows as growth that is refused, with the length as it was.
 //! - A file has some blocks to spare beyond its end, which only [`Medium::stretch`] uses: on a full medium, even taking
 //!   rows away needs a few new pages.
-//! - Nothing that is done to a [`Trial`] reaches the medium beneath it.
 //!
 //! It deliberately knows nothing of pages, rows or redb's format.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
@@ -204,116 +201,5 @@ impl Medium for FileMedium {
     fn release(&self) {
         // Closing the file releases the lock too, but something that still reads may hold it open for longer.
         let _ = self.file.unlock();
-    }
-}
-
-/// A medium to try an opening on: what is written to it is kept in memory.
-#[derive(Debug)]
-pub(super) struct Trial {
-    base: Arc<dyn Medium>,
-    state: Mutex<TrialState>,
-}
-
-#[derive(Debug)]
-struct TrialState {
-    len: u64,
-    /// Bytes of the base beyond this are not to be seen: the medium has been shorter in the meantime.
-    base_len: u64,
-    /// Blocks that differ from the base, by their number.
-    blocks: BTreeMap<u64, Vec<u8>>,
-}
-
-const BLOCK: u64 = 4096;
-
-impl Trial {
-    pub(super) fn new(base: Arc<dyn Medium>) -> io::Result<Self> {
-        let len = base.len()?;
-        Ok(Self { base, state: Mutex::new(TrialState { len, base_len: len, blocks: BTreeMap::new() }) })
-    }
-
-    fn state(&self) -> MutexGuard<'_, TrialState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read_base(&self, base_len: u64, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let there = base_len.saturating_sub(offset).min(out.len() as u64) as usize;
-        let (head, tail) = out.split_at_mut(there);
-        tail.fill(0);
-        if head.is_empty() { Ok(()) } else { self.base.read(offset, head) }
-    }
-}
-
-/// The part of a block that each piece of `len` bytes from `offset` touches: block, first byte in it, number of bytes.
-fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, usize)> {
-    let end = offset + len as u64;
-    let mut at = offset;
-    std::iter::from_fn(move || {
-        let (block, begin) = (at / BLOCK, at % BLOCK);
-        let take = (BLOCK - begin).min(end - at);
-        at += take;
-        (take > 0).then_some((block, begin as usize, take as usize))
-    })
-}
-
-impl Medium for Trial {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.state().len)
-    }
-
-    fn read(&self, offset: u64, mut out: &mut [u8]) -> io::Result<()> {
-        let state = self.state();
-        if offset.checked_add(out.len() as u64).is_none_or(|end| end > state.len) {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        for (block, begin, take) in pieces(offset, out.len()) {
-            let (piece, rest) = std::mem::take(&mut out).split_at_mut(take);
-            match state.blocks.get(&block).and_then(|held| held.get(begin..begin + take)) {
-                Some(held) => piece.copy_from_slice(held),
-                None => self.read_base(state.base_len, block * BLOCK + begin as u64, piece)?,
-            }
-            out = rest;
-        }
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, mut data: &[u8]) -> io::Result<()> {
-        let mut state = self.state();
-        let end = offset.checked_add(data.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
-        for (block, begin, take) in pieces(offset, data.len()) {
-            let mut held = vec![0; BLOCK as usize];
-            match state.blocks.remove(&block) {
-                Some(before) => held = before,
-                None => self.read_base(state.base_len, block * BLOCK, &mut held)?,
-            }
-            let (piece, rest) = data.split_at(take);
-            if let Some(place) = held.get_mut(begin..begin + take) {
-                place.copy_from_slice(piece);
-            }
-            state.blocks.insert(block, held);
-            data = rest;
-        }
-        state.len = state.len.max(end);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut state = self.state();
-        if len < state.len {
-            state.base_len = state.base_len.min(len);
-            state.blocks.split_off(&len.div_ceil(BLOCK));
-            if let Some(last) = state.blocks.get_mut(&(len / BLOCK)) {
-                last.iter_mut().skip((len % BLOCK) as usize).for_each(|byte| *byte = 0);
-            }
-        }
-        state.len = len;
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn usage(&self) -> io::Result<Usage> {
-        self.base.usage()
     }
 }

@@ -16,6 +16,7 @@ use ::redb::{
 
 use super::super::{Batch, Change, Commit, CommitError, Condition, Key, Ledger, Page, Row};
 use super::ledger::Sum;
+use super::total;
 use super::trouble::Trouble;
 use crate::id::Revision;
 
@@ -107,17 +108,11 @@ impl View {
 
     /// The sum of all rows' digests.
     pub(super) fn sum(&self, ledger: &dyn Ledger) -> Result<Sum, Trouble> {
-        let mut sum = Sum::default();
-        for entry in self.rows.range::<&[u8]>(..)? {
-            let (key, stored) = entry?;
-            let (revision, value) = split(stored.value())?;
-            sum.add(ledger.digest(key.value(), revision, value));
-        }
-        Ok(sum)
+        total::sum(&self.rows, ledger)
     }
 }
 
-fn split(stored: &[u8]) -> Result<(Revision, &[u8]), Trouble> {
+pub(super) fn split(stored: &[u8]) -> Result<(Revision, &[u8]), Trouble> {
     let (revision, value) =
         stored.split_first_chunk().ok_or_else(|| Trouble::Damaged("a row is shorter than its revision".into()))?;
     Ok((Revision(u64::from_be_bytes(*revision)), value))

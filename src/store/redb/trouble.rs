@@ -5,6 +5,7 @@
 //! It deliberately does not decide what is done about it.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -23,10 +24,23 @@ pub(super) enum Trouble {
     Refused(String),
 }
 
+thread_local! {
+    /// How many calls of [`guarded`] this thread is in.
+    static GUARDED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether a panic of this thread would be caught here and come out as an error: whoever shows panics need not show it.
+pub fn is_guarded() -> bool {
+    GUARDED.with(Cell::get) > 0
+}
+
 /// Does what asks redb for something. Nothing that `work` changes may be used after a panic, but through redb's own
 /// closing and opening.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(Trouble::Damaged(panic_text(&*payload))))
+    GUARDED.with(|depth| depth.set(depth.get() + 1));
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.with(|depth| depth.set(depth.get().saturating_sub(1)));
+    done.unwrap_or_else(|payload| Err(Trouble::Damaged(panic_text(&*payload))))
 }
 
 fn panic_text(payload: &(dyn Any + Send)) -> String {
