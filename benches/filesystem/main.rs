@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 
 mod floor;
+mod million;
 mod parts;
 mod picture;
 
@@ -61,6 +62,11 @@ fn main() {
     {
         floor::serve(Path::new(directory));
         return;
+    }
+    if let [_, flag, directory, keys] = arguments.as_slice()
+        && flag == "--make-store"
+    {
+        return make_store(Path::new(directory), keys.parse().expect("a number of keys"));
     }
     let mut rest = arguments.iter().skip_while(|argument| *argument != "--picture").skip(1);
     let picture = rest.next().map(PathBuf::from);
@@ -117,6 +123,12 @@ fn main() {
     }
 }
 
+/// `cargo bench --bench filesystem -- --make-store DIRECTORY KEYS`: a store and its identity, to be mounted.
+fn make_store(directory: &Path, keys: usize) {
+    let store = directory.join("store.redb");
+    million::build(&store, &directory.join("identity"), keys);
+    let (size, data) = (fs::metadata(&store).unwrap().len(), million::data_bytes(keys));
+    println!("{}: {size} bytes for {data} bytes of keys and values", store.display());
 impl Target {
     /// Makes what is to be worked on.
     fn prepare(root: &Path) -> Target {
