@@ -25,6 +25,7 @@ mod remove;
 mod rename;
 pub mod row;
 mod setup;
+mod verify;
 mod view;
 mod write;
 
@@ -41,6 +42,7 @@ pub use self::open::{OpenFile, OpenMode};
 pub use self::overlay::Totals;
 pub use self::rename::RenameMode;
 pub use self::setup::{NewStore, Parts, SetupError, create as create_store, format, unlock};
+pub use self::verify::{Finding, Severity, Verified, verify};
 use crate::access::gate::{Denial, Reason};
 use crate::access::{Caller, Kind, Mode};
 use crate::audit::{Address, Audit, Event, Process, Record};

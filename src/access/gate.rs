@@ -162,8 +162,8 @@ pub fn history(current: &Permissions, then: &Permissions, caller: &Caller<'_>, n
 /// A grant for the daemon's own use, when a value must be sealed anew or merged without anybody seeing it: an append, a
 /// partial write, a change of permissions.
 ///
-/// **Invariant:** what it opens goes into a new sealed record of the same entry, and nowhere else: not to a caller, not
-/// to a reader's handle, not into another entry.
+/// **Invariant:** what it opens goes into a new sealed record of the same entry, or is dropped by a check that it opens, and goes
+/// nowhere else: not to a caller, not to a reader's handle, not into another entry.
 pub(crate) fn carry(node: NodeId) -> Grant {
     Grant { node, purpose: Purpose::Carry, rule: None }
 }

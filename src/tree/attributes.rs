@@ -5,6 +5,7 @@
 //!   names them.
 //! - An entry that is not committed yet takes changes in memory; they belong to its creation.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::row::{Node, Times, key};
@@ -22,7 +23,7 @@ use crate::seal::Binding;
 
 /// The names and contents of an entry's notes together, in bytes, less what the names of all that isn't a note take in a
 /// list: Linux has no list of more than 64 KiB.
-const NOTES_BYTES: usize = (64 << 10) - 128;
+pub(super) const NOTES_BYTES: usize = (64 << 10) - 128;
 
 /// What a note takes besides its name and content: `user.` before the name in a list, and a zero byte behind it.
 const NOTE_BYTES: usize = 6;
@@ -178,8 +179,7 @@ impl Namespace {
                 _ => {}
             }
             node.notes.insert(name.to_vec(), value.to_vec());
-            let taken: usize = node.notes.iter().map(|(name, value)| NOTE_BYTES + name.len() + value.len()).sum();
-            if taken > NOTES_BYTES { Err(Error::AttributesFull) } else { Ok(()) }
+            if notes_bytes(&node.notes) > NOTES_BYTES { Err(Error::AttributesFull) } else { Ok(()) }
         })
     }
 
@@ -312,6 +312,11 @@ impl Namespace {
         draft.record(Event::Permission { now }, view.address(id, after)?, after.value.map(|value| value.version()));
         Ok(())
     }
+}
+
+/// What notes take of [`NOTES_BYTES`].
+pub(super) fn notes_bytes(notes: &BTreeMap<Vec<u8>, Vec<u8>>) -> usize {
+    notes.iter().map(|(name, value)| NOTE_BYTES + name.len() + value.len()).sum()
 }
 
 fn same_permissions(node: &Node) -> Result<Permissions, Error> {

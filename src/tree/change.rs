@@ -83,6 +83,11 @@ impl<'a> Draft<'a> {
         self.put(key::times(directory), Times { modified: now, changed: now }.encode());
     }
 
+    /// Takes every version of a node away.
+    pub(super) fn delete_versions(&mut self, id: NodeId) {
+        self.batch.changes.push(Change::DeleteRange(key::value(id, 0), key::value(id, u64::MAX)));
+    }
+
     /// What is to be committed, for those who commit it themselves.
     pub(super) fn into_batch(self) -> Batch {
         self.batch

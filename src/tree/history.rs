@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::open::OpenFile;
-use super::row::{Node, Place, key};
+use super::row::{self, Node, Place, key};
 use super::view::{DEEPEST, Stored, View};
-use super::{Actor, Error, Namespace, caller};
+use super::{Actor, Draft, Error, Namespace, caller};
 use crate::access::{Caller, Kind, Rights, check, gate};
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Uid, Version};
@@ -81,6 +81,37 @@ impl Namespace {
             return Err(Error::NotFound);
         }
         Ok(past)
+    }
+
+    /// Has the history of a path lead to a node that is no entry any longer. Where it leads to another, as after a directory
+    /// was moved to where one was removed, nothing would lead there again: that goes, with its versions.
+    pub(super) fn draft_history(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        root: NodeId,
+        path: &[Name],
+        id: NodeId,
+    ) -> Result<(), Error> {
+        let (row, found) = (key::history(root, path), view.history(root, path)?);
+        draft.unchanged(row.clone(), found.as_ref().map(|found| found.revision));
+        draft.put(row, row::encode_history(id));
+        let mut before = found.map(|found| found.content).filter(|before| *before != id);
+        while let Some(gone) = before {
+            let Some(Stored { content: node, .. }) = view.find(gone)? else { break };
+            draft.delete(key::node(gone));
+            draft.delete_versions(gone);
+            before = match node.value.and_then(|value| Some((value.previous?, value.base))) {
+                // Numbers only fall along the chain; what does not was not written by us.
+                Some((previous, base)) => {
+                    let older = view.find(previous)?.and_then(|node| node.content.value);
+                    older.is_some_and(|value| value.version().0 <= base).then_some(previous)
+                }
+                None => None,
+            };
+            draft.departing.push((gone, node));
+        }
+        Ok(())
     }
 
     /// The entry of a path, as far as there is one; the environment and each directory on the way let the caller search them.

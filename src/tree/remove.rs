@@ -129,7 +129,7 @@ impl Namespace {
         if own_history {
             draft.record(Event::Remove, view.address(id, &node)?, node.value.map(|value| value.version()));
             if let Place::In(_, root) = node.place {
-                draft.put(key::history(root, &view.path(id, &node)?), row::encode_history(id));
+                self.draft_history(view, draft, root, &view.path(id, &node)?, id)?;
             }
         }
         node.removed = true;

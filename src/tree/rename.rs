@@ -270,7 +270,7 @@ impl Namespace {
         if let (Some(_), Some(past), Place::In(_, root)) = (followed, own_past, node.place)
             && view.find(past)?.is_some()
         {
-            draft.put(key::history(root, &old_path), row::encode_history(past));
+            self.draft_history(view, draft, root, &old_path, past)?;
         }
         let moved = i32::from(source.is_directory());
         parents.count(-moved, moved - replaced);

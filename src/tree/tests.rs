@@ -6,6 +6,7 @@ mod names;
 mod permissions;
 mod tampering;
 mod together;
+mod verify;
 mod writing;
 
 use std::cell::Cell;
@@ -146,6 +147,14 @@ impl World {
         let (paper, seal) = (Paper::default(), parts.seal.clone());
         let audit = Arc::new(Audit::new(new.id, Box::new(paper.clone())));
         World { ns: Namespace::new(parts, audit, clock.clone(), limits), store, seal, paper, clock }
+    }
+
+    /// What a look at all rows finds.
+    fn findings(&self) -> Vec<String> {
+        let parts = Parts { store: self.store.clone(), seal: self.seal.clone(), settings: self.ns.settings };
+        let mut found = Vec::new();
+        super::verify(&parts, &mut |finding| found.push(format!("{:?} {finding}", finding.severity))).unwrap();
+        found
     }
 
     fn root(&self, environment: &str, tree: Tree) -> NodeId {

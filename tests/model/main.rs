@@ -24,7 +24,8 @@ use keyfs::store::memory::MemoryStore;
 use keyfs::store::redb::RedbStore;
 use keyfs::store::{CommitError, Store};
 use keyfs::tree::{
-    Actor, AttributeChange, Error, Limits, Namespace, NewStore, OpenFile, OpenMode, RenameMode, create_store, unlock,
+    Actor, AttributeChange, Error, Limits, Namespace, NewStore, OpenFile, OpenMode, Parts, RenameMode, create_store,
+    unlock, verify,
 };
 use reference::{Entry, Model, Path, Perm};
 
@@ -122,6 +123,8 @@ trait Shelf {
 
 struct World {
     ns: Namespace,
+    /// What the namespace is made of, for a look at the rows themselves.
+    rows: Parts,
     roots: BTreeMap<&'static str, NodeId>,
 }
 
@@ -135,11 +138,12 @@ impl World {
         clock: Arc<ManualClock>,
     ) -> World {
         let parts = unlock(store, identities, fingerprint).unwrap();
+        let rows = Parts { store: parts.store.clone(), seal: parts.seal.clone(), settings: parts.settings };
         let audit = Arc::new(Audit::new(parts.seal.store(), Box::new(Silent)));
         let ns = Namespace::new(parts, audit, clock, Limits { value: LIMIT as u64, lease: Duration::ZERO });
         let environment = ns.environment(&Name::parse(b"dev").unwrap()).unwrap();
         let roots = Tree::ALL.map(|tree| (tree.as_str(), ns.tree_root(environment, tree).unwrap())).into();
-        World { ns, roots }
+        World { ns, rows, roots }
     }
 
     fn find(&self, path: &[&str]) -> Result<NodeId, Error> {
@@ -220,6 +224,9 @@ fn compare_all(world: &World, model: &Model) {
     for path in model.graves.keys() {
         compare(world, model, path);
     }
+    let mut found = Vec::new();
+    verify(&world.rows, &mut |finding| found.push(finding.to_string())).unwrap();
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 /// What one path shows.

@@ -67,3 +67,26 @@ fn what_was_removed_is_listed_where_it_was() {
     refused!(names(&Who::new(1, 1, &[]), "dev/variables/d/gone"), Error::Denied(_));
     refused!(world.old(&Who::new(1, 1, &[]), "dev/variables/d/gone", 1), Error::Denied(_));
 }
+
+#[test]
+fn what_the_history_no_longer_leads_to_is_gone() {
+    let (world, svc) = (World::new(), root());
+    world.mkdir(&svc, "dev/secrets/d").unwrap();
+    world.put(&svc, "dev/secrets/d/k", b"first").unwrap();
+    world.put(&svc, "dev/secrets/d/k", b"second").unwrap();
+    let file = world.ns.open(&svc, world.at("dev/secrets/d/k").unwrap().node, READ).unwrap();
+    world.rm(&svc, "dev/secrets/d/k").unwrap();
+    world.rmdir(&svc, "dev/secrets/d").unwrap();
+    // Another directory comes to its place, with a key of that name in it.
+    world.mkdir(&svc, "dev/secrets/e").unwrap();
+    world.put(&svc, "dev/secrets/e/k", b"other").unwrap();
+    world.mv(&svc, "dev/secrets/e", "dev/secrets/d", RenameMode::Replace).unwrap();
+    assert_eq!(world.findings(), Vec::<String>::new());
+    world.rm(&svc, "dev/secrets/d/k").unwrap();
+    assert_eq!(world.findings(), Vec::<String>::new());
+    assert_eq!(world.versions(&svc, "dev/secrets/d/k"), [1]);
+    assert_eq!(world.old(&svc, "dev/secrets/d/k", 1).unwrap(), b"other");
+    // Who has it open still knows it.
+    assert_eq!(world.read(&svc, &file).unwrap(), b"second");
+    assert_eq!(world.ns.attributes(&svc, file.node()).unwrap().links, 0);
+}
