@@ -7,8 +7,10 @@
 //! - A lack of space changes nothing: what was committed stays readable, and commits go on once there is room.
 //! - A damaged file is an error, never a panic that leaves this module and never a wait without end.
 //!
-//! It deliberately does not share a file with other processes, encrypt, or compact: redb uses freed pages again.
+//! It deliberately does not share a file with other processes, or encrypt; and a store that is open does not shrink, since redb uses
+//! freed pages again.
 
+mod compact;
 mod engine;
 mod ledger;
 mod medium;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::JoinHandle;
 
+pub use self::compact::{Compacted, compact};
 pub use self::ledger::{LedgerError, LedgerState};
 pub use self::medium::{FileMedium, Medium};
 pub use self::open::OpenError;

@@ -4,6 +4,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 #![allow(dead_code)] // the fixture is shared with the tests on a mount
 
+mod check;
+mod compact;
 #[path = "../mount/fixture.rs"]
 mod fixture;
 #[path = "../mount/harness.rs"]
@@ -18,6 +20,8 @@ mod usage;
 use harness::{Case, Family};
 
 const FAMILIES: &[Family] = &[
+    Family::mounting("check", check::CASES),
+    Family::mounting("compact", compact::CASES),
     Family::mounting("mount", mount::CASES),
     Family::mounting("umount", umount::CASES),
     Family::mounting("status", status::CASES),

@@ -13,6 +13,8 @@ macro_rules! say {
     }};
 }
 
+mod check;
+mod compact;
 mod exit;
 mod mount;
 mod paths;
@@ -36,6 +38,8 @@ enum Command {
     Mount(mount::Arguments),
     Umount(umount::Arguments),
     Status(status::Arguments),
+    Check(check::Arguments),
+    Compact(compact::Arguments),
 }
 
 /// What is wrong with the arguments, without the parser's advice and summary below it.
@@ -73,6 +77,8 @@ fn main() -> ExitCode {
         Command::Mount(arguments) => mount::run(&arguments),
         Command::Umount(arguments) => umount::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Compact(arguments) => compact::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -322,20 +322,8 @@ fn unlock(
         failure.about(&files.store)
     };
     let format = tree::format(&*store).map_err(named)?;
-    let expected = match (arguments.fingerprint, identities.known(format.store)?) {
-        (Some(given), _) => given,
-        (None, Some(known)) => known,
-        (None, None) => {
-            return Err(Failure::new(
-                4,
-                format!(
-                    "{}: no fingerprint is on record for this store in {}; give the one that was noted at its creation with --fingerprint",
-                    files.store.display(),
-                    identities.known_stores().display()
-                ),
-            ));
-        }
-    };
+    let expected = paths::fingerprint(arguments.fingerprint, identities, format.store)
+        .map_err(|failure| failure.about(&files.store))?;
     let parts = tree::unlock(Arc::clone(&store) as Arc<_>, identities, &expected).map_err(|failure| {
         if let tree::SetupError::Damaged(what) = &failure {
             put_on_record(files, format.store, what);

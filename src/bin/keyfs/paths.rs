@@ -4,6 +4,10 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use keyfs::id::StoreId;
+use keyfs::seal::Fingerprint;
+use keyfs::seal::identity::Identities;
+
 use crate::exit::Failure;
 
 /// The name under which a systemd unit hands the identity over (`LoadCredential=keyfs.identity:…`).
@@ -32,6 +36,22 @@ pub(crate) fn identity() -> Result<PathBuf, Failure> {
 /// A file beside the store that has its name with another ending.
 pub(crate) fn beside(store: &Path, ending: &str) -> PathBuf {
     store.with_extension(ending)
+}
+
+/// The fingerprint that a store's key must have: the one that was given, or else the one on record beside the identity.
+pub(crate) fn fingerprint(
+    given: Option<Fingerprint>,
+    identities: &Identities,
+    store: StoreId,
+) -> Result<Fingerprint, Failure> {
+    let missing = || {
+        format!(
+            "no fingerprint is on record for this store in {}; give the one that was noted at its creation with --fingerprint",
+            identities.known_stores().display()
+        )
+    };
+    let expected = given.map_or_else(|| identities.known(store), |given| Ok(Some(given)))?;
+    expected.ok_or_else(|| Failure::new(4, missing()))
 }
 
 fn is_root() -> bool {

@@ -49,6 +49,15 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// As an error of the system.
+    pub(super) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io(error) => error,
+            Self::NotAStore | Self::Format(_) => io::ErrorKind::InvalidData.into(),
+            Self::Damaged(what) => io::Error::new(io::ErrorKind::InvalidData, what),
+        }
+    }
+
     /// Says which file it is about.
     pub(super) fn about(self, path: &Path) -> OpenError {
         let path = path.to_path_buf();
@@ -144,6 +153,22 @@ impl Engine {
         let signals = Arc::new(Signals::new());
         let database = open_database(medium.clone(), &signals, How::Plain)?;
         Self::over(medium, database, signals)
+    }
+
+    /// Writes all that a view shows into an empty medium, in order, and closes it.
+    pub(super) fn pack(view: &View, medium: Arc<dyn Medium>) -> Result<(), Refusal> {
+        let mut database = open_database(medium.clone(), &Arc::new(Signals::new()), How::Plain)?;
+        guarded(|| {
+            let txn = database.begin_write()?;
+            view.copy_to(&txn)?;
+            txn.commit()?;
+            // What the one transaction left free.
+            database.compact()?;
+            Ok(database.close()?)
+        })?;
+        medium.sync().map_err(Refusal::Io)?;
+        medium.release();
+        Ok(())
     }
 
     /// Takes over the ledger that is attached to another engine, if both show the same commit.

@@ -76,8 +76,15 @@ impl FileMedium {
 
     /// Opens a file that is there, and locks it; changes nothing about it.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = OpenOptions::new().read(true).write(true).open(path);
-        Self::lock(path, file.map_err(|error| Self::refusal(path, error))?)
+        let io = |error| Self::refusal(path, error);
+        loop {
+            let medium = Self::lock(path, OpenOptions::new().read(true).write(true).open(path).map_err(io)?)?;
+            // Until it was locked, another may have taken its name, as compacting has it.
+            let (locked, named) = (medium.file.metadata().map_err(io)?, std::fs::metadata(path).map_err(io)?);
+            if (locked.dev(), locked.ino()) == (named.dev(), named.ino()) {
+                return Ok(medium);
+            }
+        }
     }
 
     fn lock(path: &Path, file: File) -> Result<Self, OpenError> {

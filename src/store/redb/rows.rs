@@ -17,7 +17,7 @@ use ::redb::{
 use super::super::{Batch, Change, Commit, CommitError, Condition, Key, Ledger, Page, Row};
 use super::ledger::Sum;
 use super::total;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, guarded};
 use crate::id::Revision;
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("keyfs.rows");
@@ -31,6 +31,9 @@ const REVISION: &str = "revision";
 const LEDGER: &str = "ledger";
 
 pub(super) const THIS_FORMAT: u8 = 1;
+
+/// What a table notes of a row's place, beside its key and value: where each of the two ends.
+const PLACE_BYTES: usize = 8;
 
 type Rows<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
 
@@ -104,6 +107,49 @@ impl View {
             found.push((key, row));
         }
         Ok(found)
+    }
+
+    /// Bytes of all rows, as a table holds them.
+    pub(super) fn bytes(&self) -> Result<u64, Trouble> {
+        guarded(|| {
+            let mut bytes = 0;
+            for entry in self.rows.range::<&[u8]>(..)? {
+                let (key, stored) = entry?;
+                bytes += (key.value().len() + stored.value().len() + PLACE_BYTES) as u64;
+            }
+            Ok(bytes)
+        })
+    }
+
+    /// Writes all of it into the tables of an empty database.
+    pub(super) fn copy_to(&self, txn: &WriteTransaction) -> Result<(), Trouble> {
+        let mut rows = txn.open_table(ROWS)?;
+        for entry in self.rows.range::<&[u8]>(..)? {
+            let (key, stored) = entry?;
+            rows.insert(key.value(), stored.value())?;
+        }
+        let mut about = txn.open_table(ABOUT)?;
+        about.insert(FORMAT, [THIS_FORMAT].as_slice())?;
+        about.insert(REVISION, self.revision.0.to_be_bytes().as_slice())?;
+        if let Some(ledger) = &self.ledger {
+            about.insert(LEDGER, ledger.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// Whether two views show the same, to the byte.
+    pub(super) fn equals(&self, other: &Self) -> Result<bool, Trouble> {
+        guarded(|| {
+            let (mut these, mut those) = (self.rows.range::<&[u8]>(..)?, other.rows.range::<&[u8]>(..)?);
+            loop {
+                match (these.next().transpose()?, those.next().transpose()?) {
+                    (None, None) => return Ok((self.revision, &self.ledger) == (other.revision, &other.ledger)),
+                    (Some(one), Some(other))
+                        if one.0.value() == other.0.value() && one.1.value() == other.1.value() => {}
+                    _ => return Ok(false),
+                }
+            }
+        })
     }
 
     /// The sum of all rows' digests.

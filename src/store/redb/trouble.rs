@@ -84,7 +84,7 @@ macro_rules! through_the_general_error {
         }
     )*};
 }
-through_the_general_error!(StorageError TransactionError TableError CommitError DatabaseError);
+through_the_general_error!(StorageError TransactionError TableError CommitError CompactionError DatabaseError);
 
 impl From<Trouble> for StoreError {
     fn from(trouble: Trouble) -> Self {
