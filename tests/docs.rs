@@ -29,7 +29,7 @@ use fixture::Mount;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The pages whose examples are run.
-const PAGES: &[&str] = &["README.md", "docs/semantics.md", "docs/permissions.md"];
+const PAGES: &[&str] = &["README.md", "docs/semantics.md", "docs/permissions.md", "docs/operations.md"];
 
 /// Where the pages have the mount, and the store.
 const PLACE: &str = "/tmp/keys";
