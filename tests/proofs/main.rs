@@ -13,11 +13,15 @@ mod fixture;
 mod harness;
 #[path = "../mount/peer.rs"]
 mod peer;
+mod power;
 mod scale;
+mod tree;
 
-use harness::Family;
+use harness::{Case, Family};
 
-const FAMILIES: &[Family] = &[];
+const FAMILIES: &[Family] = &[
+    Family::plain("power", power::CASES),
+];
 
 fn main() {
     harness::announce(FAMILIES);
