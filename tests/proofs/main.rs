@@ -15,12 +15,15 @@ mod harness;
 mod peer;
 mod power;
 mod scale;
+mod tamper;
 mod tree;
 
 use harness::{Case, Family};
 
 const FAMILIES: &[Family] = &[
     Family::plain("power", power::CASES),
+    Family::plain("tamper", tamper::CASES),
+    Family::mounting("tamper_by_mount", tamper::MOUNTED),
 ];
 
 fn main() {

@@ -1,0 +1,160 @@
+//! A few of each kind by the real program: refused with its exit code and a line in the audit log, or right.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::Case;
+use crate::fixture::{KEYFS, Mount, ROOT, run};
+use crate::scale::{Random, either, seed};
+
+pub const CASES: &[Case] = &[
+    ("bytes_flipped_in_a_store_that_is_mounted_next", bytes_flipped_in_a_store_that_is_mounted_next),
+    ("rows_edited_in_a_store_that_is_mounted_next", rows_edited_in_a_store_that_is_mounted_next),
+];
+
+const ROWS: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("keyfs.rows");
+
+/// A closed store, an older copy of it, and the mount that it goes to.
+struct Closed {
+    mount: Mount,
+    older: Vec<u8>,
+    now: Vec<u8>,
+}
+
+const SECRET: &str = "prod/secrets/password";
+const VARIABLE: &str = "prod/variables/limit";
+
+impl Closed {
+    fn new() -> Closed {
+        let mut mount = Mount::new();
+        let mut state = |value: &str| {
+            mount.put(SECRET, format!("secret {value}"));
+            mount.put(VARIABLE, format!("limit {value}"));
+            assert!(mount.end("TERM").success());
+            fs::read(mount.store()).unwrap()
+        };
+        let older = state("one");
+        mount.start();
+        let mut state = |value: &str| {
+            mount.put(SECRET, format!("secret {value}"));
+            mount.put(VARIABLE, format!("limit {value}"));
+            assert!(mount.end("TERM").success());
+            fs::read(mount.store()).unwrap()
+        };
+        let now = state("two");
+        Closed { mount, older, now }
+    }
+
+    fn records(&self) -> usize {
+        self.mount.audit().iter().filter(|line| line["event"] == "tampered").count()
+    }
+
+    fn mounts(&self) -> Output {
+        let mut command = Command::new(KEYFS);
+        command.args(["mount", "--background", "--store"]).arg(self.mount.store());
+        command.arg("--identity").arg(self.mount.identity()).arg(self.mount.root());
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Mounts these bytes. Whether they were refused; otherwise both values are the ones of `value`, or an error with a record.
+    #[track_caller]
+    fn refuses(&self, bytes: &[u8], value: &str, what: &str) -> bool {
+        fs::write(self.mount.store(), bytes).unwrap();
+        let (records, output) = (self.records(), self.mounts());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            assert!(matches!(output.status.code(), Some(4 | 6 | 7)), "{what}: {output:?}");
+            assert!(stderr.lines().count() == 1 && stderr.starts_with("keyfs: "), "{what}: {stderr}");
+            assert!(fs::read(self.mount.store()).unwrap() == bytes, "{what}: refused, and yet altered");
+            return true;
+        }
+        for (key, of) in [(SECRET, "secret"), (VARIABLE, "limit")] {
+            let read = ROOT.cat(&self.mount.path(key));
+            match read.status.success() {
+                // Root is in its own group, and the secret is that group's.
+                true => assert_eq!(read.stdout, format!("{of} {value}").as_bytes(), "{what}: {key}"),
+                false => assert!(self.records() > records, "{what}: {key}: {read:?}, and no record"),
+            }
+        }
+        run(Command::new(KEYFS).arg("umount").arg(self.mount.root()));
+        false
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        // A daemon in the background that a failed test left.
+        let _ = Command::new("umount").arg("-l").arg(self.mount.root()).stderr(Stdio::null()).status();
+    }
+}
+
+fn bytes_flipped_in_a_store_that_is_mounted_next() {
+    let closed = Closed::new();
+    assert!(!closed.refuses(&closed.now, "two", "untouched"));
+    // Nothing in a file tells that there has been a later one.
+    assert!(!closed.refuses(&closed.older, "one", "an older file"));
+    let mut random = Random(seed());
+    let mut refused = 0;
+    for _ in 0..either(25, 1000) {
+        let (place, bit) = (random.below(closed.now.len()), random.below(8));
+        let mut bytes = closed.now.clone();
+        bytes[place] ^= 1 << bit;
+        refused += usize::from(closed.refuses(&bytes, "two", &format!("bit {bit} of byte {place}")));
+    }
+    println!("{refused} of {} flipped bits refused by the daemon", either(25, 1000));
+}
+
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn rows(path: &Path) -> Rows {
+    use redb::{ReadableDatabase, ReadableTable};
+    let database = redb::Database::open(path).unwrap();
+    let table = database.begin_read().unwrap().open_table(ROWS).unwrap();
+    let row = |row: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| {
+        row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).unwrap()
+    };
+    table.iter().unwrap().map(row).collect()
+}
+
+fn edited(path: &Path, bytes: &[u8], work: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>)) -> Vec<u8> {
+    fs::write(path, bytes).unwrap();
+    let database = redb::Database::open(path).unwrap();
+    let writing = database.begin_write().unwrap();
+    work(&mut writing.open_table(ROWS).unwrap());
+    writing.commit().unwrap();
+    drop(database);
+    fs::read(path).unwrap()
+}
+
+fn rows_edited_in_a_store_that_is_mounted_next() {
+    let closed = Closed::new();
+    let scratch = closed.mount.home().join("scratch.redb");
+    let all = |bytes: &[u8]| {
+        fs::write(&scratch, bytes).unwrap();
+        rows(&scratch)
+    };
+    let (now, older) = (all(&closed.now), all(&closed.older));
+    let values: Vec<_> = now.iter().filter(|(key, _)| key.starts_with(b"v/")).collect();
+    let changed: Vec<_> = older.iter().filter(|row| !now.contains(row)).collect();
+    assert!(values.len() == 4 && changed.len() >= 2);
+    let put = |rows: Vec<(Vec<u8>, Vec<u8>)>| {
+        edited(&scratch, &closed.now, |table| {
+            rows.iter().for_each(|(key, value)| drop(table.insert(key.as_slice(), value.as_slice()).unwrap()));
+        })
+    };
+    let (first, second) = (values[0].clone(), values[1].clone());
+    let mut attacks = vec![
+        ("two versions swapped", put(vec![(first.0.clone(), second.1.clone()), (second.0.clone(), first.1.clone())])),
+        ("a version under another name", put(vec![([first.0.as_slice(), b"x"].concat(), first.1.clone())])),
+        ("all rows that changed put back", put(changed.iter().map(|row| (*row).clone()).collect())),
+        ("a row taken away", edited(&scratch, &closed.now, |table| drop(table.remove(first.0.as_slice()).unwrap()))),
+    ];
+    for row in &changed {
+        attacks.push(("a row put back", put(vec![(*row).clone()])));
+    }
+    for (number, (what, bytes)) in attacks.iter().enumerate() {
+        assert!(closed.refuses(bytes, "two", what), "{what}: mounted");
+        assert_eq!(closed.records(), number + 1, "{what}: on record");
+    }
+}
