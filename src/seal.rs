@@ -14,6 +14,7 @@ pub mod memory;
 mod record;
 
 use std::fmt;
+use std::io::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -240,23 +241,17 @@ impl Seal {
         self.store
     }
 
-    fn hasher(key: &SecretBytes) -> blake3::Hasher {
+    fn hasher(key: &SecretBytes) -> Wiped {
         // The keys have 32 bytes since they were derived; a key of another length would make every tag wrong.
         let mut sized = Zeroizing::new([0; KEY_BYTES]);
         for (place, byte) in sized.iter_mut().zip(key.iter()) {
             *place = *byte;
         }
-        blake3::Hasher::new_keyed(&sized)
+        Wiped(blake3::Hasher::new_keyed(&sized))
     }
 
     fn keyed(key: &SecretBytes, parts: &[&[u8]]) -> [u8; 32] {
-        let mut hasher = Seal::hasher(key);
-        for part in parts {
-            hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
-        }
-        let hash = hasher.finalize();
-        hasher.zeroize();
-        *hash.as_bytes()
+        digest(&mut Seal::hasher(key).0, parts)
     }
 
     fn tag(&self, key: &[u8], value: &[u8]) -> [u8; TAG_BYTES] {
@@ -307,9 +302,6 @@ impl Seal {
     }
 }
 
-/// A row's value of at most so many bytes is put behind its name to be hashed in one go, which takes half the time.
-const LONGEST_COPY: usize = 4096;
-
 /// A hasher that leaves nothing of its key.
 struct Wiped(blake3::Hasher);
 
@@ -319,29 +311,39 @@ impl Drop for Wiped {
     }
 }
 
+/// A hash over parts, each behind its length, so that no other parts have the same.
+fn digest(hasher: &mut blake3::Hasher, parts: &[&[u8]]) -> [u8; 32] {
+    // What most rows take is put together first: to be hashed in one go takes half the time.
+    let mut together = [0; 1024];
+    let mut rest = together.as_mut_slice();
+    let fits = parts.iter().try_for_each(|part| {
+        rest.write_all(&(part.len() as u64).to_be_bytes())?;
+        rest.write_all(part)
+    });
+    let left = rest.len();
+    match together.get(..together.len() - left) {
+        Some(whole) if fits.is_ok() => {
+            hasher.update(whole);
+        }
+        _ => {
+            for part in parts {
+                hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+            }
+        }
+    }
+    *hasher.finalize().as_bytes()
+}
+
 impl Ledger for Seal {
     fn digest(&self, key: &[u8], revision: Revision, value: &[u8]) -> [u8; 32] {
         Seal::keyed(&self.ledger_key, &[b"row", key, &revision.0.to_be_bytes(), value])
     }
 
     fn digester(&self) -> Digester<'_> {
-        let mut hasher = Wiped(Seal::hasher(&self.ledger_key));
-        let mut row = Vec::new();
+        let mut hasher = Seal::hasher(&self.ledger_key);
         Box::new(move |key, revision, value| {
-            row.clear();
-            for part in [b"row".as_slice(), key, &revision.0.to_be_bytes()] {
-                row.extend_from_slice(&(part.len() as u64).to_be_bytes());
-                row.extend_from_slice(part);
-            }
-            row.extend_from_slice(&(value.len() as u64).to_be_bytes());
             hasher.0.reset();
-            if value.len() <= LONGEST_COPY {
-                row.extend_from_slice(value);
-                hasher.0.update(&row);
-            } else {
-                hasher.0.update(&row).update(value);
-            }
-            *hasher.0.finalize().as_bytes()
+            digest(&mut hasher.0, &[b"row", key, &revision.0.to_be_bytes(), value])
         })
     }
 
