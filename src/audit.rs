@@ -190,7 +190,7 @@ pub struct Record {
 }
 
 impl Record {
-    fn line(&self, store: StoreId) -> Vec<u8> {
+    fn line(&self, store: &str) -> Vec<u8> {
         let mut line = Line::new();
         line.text("time", self.time);
         line.text("event", self.event.name());
@@ -285,14 +285,15 @@ struct Log {
 
 /// The audit log of one store.
 pub struct Audit {
-    store: StoreId,
+    /// The store's id, as each record has it.
+    store: String,
     log: Mutex<Log>,
 }
 
 impl Audit {
     /// A log that goes to `sink`.
     pub fn new(store: StoreId, sink: Box<dyn Sink>) -> Audit {
-        Audit { store, log: Mutex::new(Log { sink, backlog: Vec::new() }) }
+        Audit { store: store.to_string(), log: Mutex::new(Log { sink, backlog: Vec::new() }) }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -313,7 +314,7 @@ impl Audit {
 
     /// Writes a decision's record. Where it fails, nothing is to be handed out.
     pub fn decide(&self, record: &Record) -> Result<(), AuditError> {
-        let line = record.line(self.store);
+        let line = record.line(&self.store);
         let mut log = self.log();
         log.catch_up()?;
         log.sink.append(&line).map_err(AuditError)
@@ -321,7 +322,7 @@ impl Audit {
 
     /// Writes the record of what has happened already: where it can't be written now, it is kept for later.
     pub fn note(&self, record: &Record) {
-        let line = record.line(self.store);
+        let line = record.line(&self.store);
         let mut log = self.log();
         let written = log.catch_up().and_then(|()| log.sink.append(&line).map_err(AuditError));
         if let Err(error) = written {
