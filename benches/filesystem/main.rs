@@ -2,7 +2,8 @@
 //!
 //! `cargo bench` prints, for each work, the median time of one operation on each of the three, and keyfs's as a multiple of
 //! the bare one's, beside what is to be reached. The rounds take turns, so that a machine that slows down slows all of them down.
-//! Then what the parts of a read take in the daemon; `cargo bench -- --picture FILE` draws them. It needs root and /dev/fuse.
+//! Then what the parts of a read take in the daemon; `cargo bench -- --picture FILE` draws them. `cargo bench --
+//! --million` has a store of very many keys instead. It needs root and /dev/fuse.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 
@@ -10,6 +11,7 @@ mod floor;
 mod million;
 mod parts;
 mod picture;
+mod scale;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -48,6 +50,19 @@ impl Server {
     }
 }
 
+impl Server {
+    /// keyfs, with a store that is made where it is missing.
+    fn keyfs(store: &Path, identity: &Path, mount: &Path) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfs"));
+        command.args(["mount", "--create", "--store"]).arg(store).arg("--identity").arg(identity).arg(mount);
+        Server::start(&mut command, mount)
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(&self.1).status();
@@ -63,11 +78,6 @@ fn main() {
         floor::serve(Path::new(directory));
         return;
     }
-    if let [_, flag, directory, keys] = arguments.as_slice()
-        && flag == "--make-store"
-    {
-        return make_store(Path::new(directory), keys.parse().expect("a number of keys"));
-    }
     let mut rest = arguments.iter().skip_while(|argument| *argument != "--picture").skip(1);
     let picture = rest.next().map(PathBuf::from);
     if !nix::unistd::geteuid().is_root() || !Path::new("/dev/fuse").exists() {
@@ -78,13 +88,13 @@ fn main() {
     nix::unistd::setgroups(&[group]).expect("setgroups");
 
     let home = tempfile::tempdir().unwrap();
+    if arguments.iter().any(|argument| argument == "--million") {
+        return scale::measure(home.path());
+    }
     let shared = tempfile::tempdir_in("/dev/shm").unwrap();
     let (keys, bare) = (home.path().join("keys"), home.path().join("bare"));
     fs::create_dir(&bare).unwrap();
-    let mut daemon = Command::new(env!("CARGO_BIN_EXE_keyfs"));
-    daemon.args(["mount", "--create"]).arg(&keys);
-    daemon.arg("--store").arg(home.path().join("store.redb")).arg("--identity").arg(home.path().join("identity"));
-    let _keyfs = Server::start(&mut daemon, &keys);
+    let _keyfs = Server::keyfs(&home.path().join("store.redb"), &home.path().join("identity"), &keys);
     let mut floor = Command::new(std::env::current_exe().unwrap());
     let _floor = Server::start(floor.arg("--serve-floor").arg(&bare), &bare);
 
@@ -106,10 +116,10 @@ fn main() {
     let [secret, ..] =
         row(&targets, "secret by a supplementary group: the same", "0.85", 500, |target| read_once(&target.secret));
     row(&targets, "variable: read to the end", "1.0", 500, |target| {
-        fs::read(&target.variable).unwrap();
+        read_to_end(&target.variable);
     });
     row(&targets, "secret: read to the end", "1.2", 500, |target| {
-        fs::read(&target.secret).unwrap();
+        read_to_end(&target.secret);
     });
     row(&targets, "ls -l of 10,000 keys, warm", "1.2", 1, |target| {
         let entries = fs::read_dir(&target.many).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
@@ -123,12 +133,6 @@ fn main() {
     }
 }
 
-/// `cargo bench --bench filesystem -- --make-store DIRECTORY KEYS`: a store and its identity, to be mounted.
-fn make_store(directory: &Path, keys: usize) {
-    let store = directory.join("store.redb");
-    million::build(&store, &directory.join("identity"), keys);
-    let (size, data) = (fs::metadata(&store).unwrap().len(), million::data_bytes(keys));
-    println!("{}: {size} bytes for {data} bytes of keys and values", store.display());
 impl Target {
     /// Makes what is to be worked on.
     fn prepare(root: &Path) -> Target {
@@ -193,7 +197,7 @@ fn readers(keyfs: &Target) {
         let mut rates = [const { Vec::new() }; 2];
         for _ in 0..ROUNDS {
             for (rates, readers) in rates.iter_mut().zip([1, 8]) {
-                rates.push(throughput(readers, Duration::from_millis(200), |_, _| drop(fs::read(path).unwrap())));
+                rates.push(throughput(readers, Duration::from_millis(200), |_, _| drop(read_to_end(path))));
             }
         }
         let [one, eight] = rates.map(median);
@@ -228,6 +232,10 @@ fn read_once(path: &Path) {
     let mut buffer = [0; 4096];
     let read = File::open(path).unwrap().read(&mut buffer).unwrap();
     assert_eq!(&buffer[..read], VALUE);
+}
+
+fn read_to_end(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap()
 }
 
 fn put(path: &Path, serial: u64) {
