@@ -48,7 +48,7 @@ pub fn compact(path: &Path) -> Result<Compacted, OpenError> {
     let before = medium.len().map_err(io)?;
     let mut tried = RedbStore::try_out_on(medium.clone(), path)?;
     tried.check()?;
-    room(&tried.store(), &*medium).map_err(io)?;
+    room(&tried.store(), &medium).map_err(io)?;
     let partial = beside(path);
     // What an earlier attempt left: whoever has the store's lock is the only one to make it.
     remove(&partial).map_err(io)?;

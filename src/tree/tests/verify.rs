@@ -105,7 +105,8 @@ fn every_row_that_is_missing_or_spoilt_is_found() {
 
 #[test]
 fn each_promise_of_the_rows_is_looked_at() {
-    let spoil: [(&str, fn(&World)); 22] = [
+    type Spoil = (&'static str, fn(&World));
+    let spoil: [Spoil; 22] = [
         ("no name leads to it", |world| {
             let (id, node) = world.node("dev/variables/v");
             world.set_row(row::key::entry(node.parent, node.name.as_ref().unwrap()), None);

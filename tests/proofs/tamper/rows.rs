@@ -57,13 +57,11 @@ impl Tables {
         let database = redb::Builder::new().create_with_backend(Backend(file)).unwrap();
         let reading = database.begin_read().unwrap();
         let (rows, about) = (reading.open_table(ROWS).unwrap(), reading.open_table(ABOUT).unwrap());
-        let row = |row: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| {
-            row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).unwrap()
-        };
-        let fact = |row: Result<(redb::AccessGuard<'_, &str>, redb::AccessGuard<'_, &[u8]>), _>| {
-            row.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())).unwrap()
-        };
-        Tables { rows: rows.iter().unwrap().map(row).collect(), about: about.iter().unwrap().map(fact).collect() }
+        let (rows, about) = (rows.iter().unwrap().map(Result::unwrap), about.iter().unwrap().map(Result::unwrap));
+        Tables {
+            rows: rows.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).collect(),
+            about: about.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())).collect(),
+        }
     }
 
     /// A file that holds this.
