@@ -228,7 +228,14 @@ pub fn look(store: Arc<dyn Store>, fingerprint: &Fingerprint, allowed: &[Values]
     let _ = verify(&rows, &mut |_| {});
     match found {
         Ok(found) => {
-            assert!(allowed.contains(&found), "{what}: {found:?}");
+            let wrong = || {
+                let now = allowed.last().cloned().unwrap_or_default();
+                let differs = |key: &&(String, u64)| found.get(*key) != now.get(*key);
+                let keys: std::collections::BTreeSet<_> =
+                    found.keys().chain(now.keys()).filter(differs).cloned().collect();
+                format!("{keys:?}")
+            };
+            assert!(allowed.contains(&found), "{what}: wrong in {}", wrong());
             Outcome::Right
         }
         Err((path, error)) => {
