@@ -131,7 +131,8 @@ impl Sample {
     }
 
     pub fn new() -> Sample {
-        let work: [fn(&World) -> Result<(), Error>; 14] = [
+        type Work = fn(&World) -> Result<(), Error>;
+        let work: [Work; 14] = [
             |world| world.put("dev/secrets/a", b"first of a"),
             |world| world.put("dev/variables/v", b"first of v"),
             |world| world.put("prod/secrets/a", b"first of a in prod"),

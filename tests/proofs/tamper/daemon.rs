@@ -111,8 +111,8 @@ fn rows(path: &Path) -> Rows {
     use redb::{ReadableDatabase, ReadableTable};
     let database = redb::Database::open(path).unwrap();
     let table = database.begin_read().unwrap().open_table(ROWS).unwrap();
-    let rows = table.iter().unwrap().map(Result::unwrap);
-    rows.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).collect()
+    let all = table.iter().unwrap();
+    all.map(|row| row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).unwrap()).collect()
 }
 
 fn edited(path: &Path, bytes: &[u8], work: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>)) -> Vec<u8> {

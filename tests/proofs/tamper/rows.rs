@@ -57,10 +57,14 @@ impl Tables {
         let database = redb::Builder::new().create_with_backend(Backend(file)).unwrap();
         let reading = database.begin_read().unwrap();
         let (rows, about) = (reading.open_table(ROWS).unwrap(), reading.open_table(ABOUT).unwrap());
-        let (rows, about) = (rows.iter().unwrap().map(Result::unwrap), about.iter().unwrap().map(Result::unwrap));
+        let (rows, about) = (rows.iter().unwrap(), about.iter().unwrap());
         Tables {
-            rows: rows.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).collect(),
-            about: about.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())).collect(),
+            rows: rows
+                .map(|row| row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).unwrap())
+                .collect(),
+            about: about
+                .map(|fact| fact.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())).unwrap())
+                .collect(),
         }
     }
 
@@ -80,8 +84,7 @@ impl Tables {
         }
         writing.commit().unwrap();
         drop(database);
-        let bytes = file.0.lock().unwrap().clone();
-        bytes
+        file.0.lock().unwrap().clone()
     }
 
     /// The rows beneath a daemon that runs: nobody compares the ledger.
