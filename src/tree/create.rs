@@ -225,8 +225,10 @@ impl Namespace {
                 draft.permissions_changed |= end_set_id(&mut made, actor);
             }
             made.value = Some(current);
-            made.modified = modified.unwrap_or(now);
-            made.changed = now;
+            // What nobody wrote to since it was made was last modified then.
+            let written = if content.is_empty() { node.modified } else { now };
+            made.modified = modified.unwrap_or(written);
+            made.changed = if content.is_empty() { node.changed } else { now };
             draft.at(key::node(node.parent), above.revision);
             draft_entry(draft, id, &made);
             draft.put(key::value(id, current.own), self.encode_value(actor, id, &made, current.own, content, now)?);

@@ -8,7 +8,7 @@ use crate::fixture;
 
 pub type Case = (&'static str, fn());
 
-/// A program, and the Debian package that has it.
+/// A program, and the Debian package that has it; or the whole command that installs it.
 pub type Tool = (&'static str, &'static str);
 
 /// What is tested together.
@@ -39,7 +39,10 @@ impl Family {
     fn lacks(&self) -> Option<String> {
         let mount = if self.mounts { fixture::missing() } else { None };
         let absent = self.tools.iter().filter(|(tool, _)| !fixture::is_installed(tool));
-        let absent = absent.map(|(tool, package)| format!("{tool} (Debian's package {package})"));
+        let absent = absent.map(|(tool, package)| match package.contains(' ') {
+            true => format!("{tool} (`{package}`)"),
+            false => format!("{tool} (Debian's package {package})"),
+        });
         let absent: Vec<_> = absent.collect();
         let absent = (!absent.is_empty()).then(|| format!("{} missing", absent.join(", ")));
         mount.or(absent)

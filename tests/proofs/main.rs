@@ -15,6 +15,7 @@ mod harness;
 mod peer;
 mod power;
 mod scale;
+mod suites;
 mod tamper;
 mod tree;
 
@@ -24,6 +25,9 @@ const FAMILIES: &[Family] = &[
     Family::plain("power", power::CASES),
     Family::plain("tamper", tamper::CASES),
     Family::mounting("tamper_by_mount", tamper::MOUNTED),
+    Family::mounting("pjdfstest", suites::PJDFSTEST).with(suites::PJDFSTEST_TOOLS),
+    Family::mounting("fsx", suites::FSX).with(suites::FSX_TOOLS),
+    Family::mounting("stress", suites::STRESS).with(suites::STRESS_TOOLS),
 ];
 
 fn main() {

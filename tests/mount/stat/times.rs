@@ -46,6 +46,11 @@ expect("its name", change, effect, lambda: os.rename("k", "renamed"), ("k", "ren
 expect("refused", none, effect, lambda: outcome(os.mkdir, "renamed"), "renamed")
 expect("refused to another", none, effect, lambda: outcome(by, CAROL, [CAROL], os.chmod, "renamed", 0o777), "renamed")
 expect("another name in its directory", none, effect, lambda: put("beside", b"1"), "renamed")
+# Until something is written, what is new was modified when it was made, also if that is stored later.
+handle = os.open("new", WRONLY | CREAT | EXCL)
+expect("made, and closed", none, effect, lambda: os.close(handle), "new")
+handle = os.open("newer", WRONLY | CREAT | EXCL)
+expect("made, written and closed", both, effect, lambda: (os.write(handle, b"1"), os.close(handle)), "newer")
 # The last name of what is open.
 handle = os.open("renamed", RDWR)
 expect("its last name", [("c", 0)], effect, lambda: os.unlink("renamed"), handle)
