@@ -7,24 +7,34 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 #![allow(dead_code)] // the fixture is shared with the tests on a mount
 
+mod crash;
+mod disk;
+mod failing;
 #[path = "../mount/fixture.rs"]
 mod fixture;
 #[path = "../mount/harness.rs"]
 mod harness;
+#[path = "../mount/medium.rs"]
+mod medium;
 #[path = "../mount/peer.rs"]
 mod peer;
 mod power;
 mod scale;
+mod soak;
 mod suites;
 mod tamper;
 mod tree;
+mod values;
 
 use harness::{Case, Family};
 
 const FAMILIES: &[Family] = &[
+    Family::mounting("crash", crash::CASES),
     Family::plain("power", power::CASES),
     Family::plain("tamper", tamper::CASES),
     Family::mounting("tamper_by_mount", tamper::MOUNTED),
+    Family::mounting("disk", disk::CASES).with(disk::TOOLS),
+    Family::mounting("soak", soak::CASES),
     Family::mounting("pjdfstest", suites::PJDFSTEST).with(suites::PJDFSTEST_TOOLS),
     Family::mounting("fsx", suites::FSX).with(suites::FSX_TOOLS),
     Family::mounting("stress", suites::STRESS).with(suites::STRESS_TOOLS),

@@ -1,0 +1,168 @@
+//! The daemon killed at random moments under eight writers: what was acknowledged is there, whole, and what was not is old or
+//! new, never something in between.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::fixture::{Mount, wait_for};
+use crate::harness::Case;
+use crate::scale::{Random, either, seed};
+use crate::values::{number, put, value};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub const CASES: &[Case] =
+    &[("what_was_acknowledged_survives_whenever_the_daemon_is_killed", what_was_acknowledged_survives)];
+
+const WRITERS: usize = 8;
+const NAMES: usize = 8;
+
+/// What is in a writer's directory: names and the numbers of their values.
+type Contents = BTreeMap<String, u64>;
+
+/// A directory with one writer.
+struct Writer {
+    place: String,
+    /// What was acknowledged.
+    now: Contents,
+    /// What it is if the operation that was never answered was done after all.
+    or: Option<Contents>,
+    numbers: u64,
+    random: Random,
+}
+
+/// One change, to the mount and to what is expected of it.
+enum Step {
+    Put(String, usize),
+    Rename(String, String),
+    Remove(String),
+}
+
+impl Writer {
+    fn path(&self, mount: &Mount, name: &str) -> PathBuf {
+        mount.path(&self.place).join(name)
+    }
+
+    fn step(&mut self) -> Step {
+        let name = |random: &mut Random| format!("k{}", random.below(NAMES));
+        let there: Vec<_> = self.now.keys().cloned().collect();
+        let target = name(&mut self.random);
+        let lot = self.random.below(10);
+        if there.is_empty() || lot < 7 {
+            return Step::Put(target, 40 + self.random.below(if lot == 0 { 200_000 } else { 3000 }));
+        }
+        let source = there[self.random.below(there.len())].clone();
+        if lot == 7 { Step::Remove(source) } else { Step::Rename(source, target) }
+    }
+
+    /// Does a step; an error once the daemon is gone. What was answered counts from then on.
+    fn work(&mut self, mount: &Mount, acknowledged: &AtomicU64) -> io::Result<()> {
+        let step = self.step();
+        let mut after = self.now.clone();
+        self.numbers += 1;
+        match &step {
+            Step::Put(name, _) => drop(after.insert(name.clone(), self.numbers)),
+            Step::Remove(name) => drop(after.remove(name)),
+            Step::Rename(from, to) => {
+                if let Some(moved) = after.remove(from) {
+                    after.insert(to.clone(), moved);
+                }
+            }
+        }
+        self.or = Some(after.clone());
+        match &step {
+            Step::Put(name, size) => {
+                // Named after the writer: a rename takes the value along.
+                put(&self.path(mount, name), &value(&self.place, self.numbers, *size))?;
+            }
+            Step::Remove(name) => fs::remove_file(self.path(mount, name))?,
+            Step::Rename(from, to) => fs::rename(self.path(mount, from), self.path(mount, to))?,
+        }
+        acknowledged.fetch_add(1, Ordering::SeqCst);
+        self.now = after;
+        self.or = None;
+        Ok(())
+    }
+
+    /// What is there now.
+    fn found(&self, mount: &Mount) -> Contents {
+        let entries = fs::read_dir(mount.path(&self.place)).expect("the writer's directory");
+        let read = |entry: fs::DirEntry| {
+            let bytes = fs::read(entry.path()).unwrap_or_else(|error| panic!("{}: {error}", entry.path().display()));
+            let number = number(&self.place, &bytes).unwrap_or_else(|torn| panic!("{:?}: {torn}", entry.file_name()));
+            (entry.file_name().to_str().expect("a name").to_owned(), number)
+        };
+        entries.map(|entry| read(entry.expect("an entry"))).collect()
+    }
+
+    /// That nothing acknowledged is missing and nothing else is there.
+    fn check(&mut self, mount: &Mount, seed: u64) {
+        let found = self.found(mount);
+        let expected = found == self.now || self.or.as_ref() == Some(&found);
+        assert!(expected, "seed {seed}, {}: {found:?} is neither {:?} nor {:?}", self.place, self.now, self.or);
+        self.now = found;
+        self.or = None;
+    }
+}
+
+fn what_was_acknowledged_survives() {
+    let mut mount = Mount::new();
+    let seed = seed();
+    let mut writers: Vec<_> = (0..WRITERS)
+        .map(|own| {
+            let tree = if own.is_multiple_of(2) { "variables" } else { "secrets" };
+            let place = format!("prod/{tree}/w{own}");
+            mount.mkdir(&place);
+            let random = Random(seed.wrapping_mul(31).wrapping_add(own as u64));
+            Writer { place, now: Contents::new(), or: None, numbers: 0, random }
+        })
+        .collect();
+    let mut random = Random(seed);
+    let (mut all, mut unanswered) = (0, 0);
+    let rounds = either(4, 50);
+    for _ in 0..rounds {
+        let acknowledged = AtomicU64::new(0);
+        let pid = mount.pid().to_string();
+        std::thread::scope(|scope| {
+            for writer in &mut writers {
+                let (mount, acknowledged) = (&mount, &acknowledged);
+                scope.spawn(move || {
+                    loop {
+                        match writer.work(mount, acknowledged) {
+                            Ok(()) => {}
+                            Err(error) if is_the_end(&error) => return,
+                            Err(error) => panic!("seed {seed}, {}: {error}\n{}", writer.place, mount.logged()),
+                        }
+                    }
+                });
+            }
+            // Everybody is at it; then at any moment.
+            let enough = 1 + random.below(400) as u64;
+            let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                wait_for("writers", || acknowledged.load(Ordering::SeqCst) >= enough);
+                std::thread::sleep(Duration::from_micros(random.below(20_000) as u64));
+            }));
+            // Also where that failed: the writers end by it.
+            crate::fixture::run(std::process::Command::new("kill").args(["-s", "KILL", &pid]));
+            killed.unwrap_or_else(|failure| std::panic::resume_unwind(failure));
+        });
+        all += acknowledged.load(Ordering::SeqCst);
+        unanswered += writers.iter().filter(|writer| writer.or.is_some()).count();
+        mount.end("KILL");
+        mount.start();
+        writers.iter_mut().for_each(|writer| writer.check(&mount, seed));
+    }
+    println!("{rounds} kills, {all} acknowledged changes, {unanswered} cut short (seed {seed})");
+    assert!(unanswered > 0, "every kill met nobody at work");
+    mount.restart();
+    writers.iter_mut().for_each(|writer| writer.check(&mount, seed));
+    let bad = mount.logged().lines().filter(|line| line.contains("ERROR")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(bad, Vec::<String>::new());
+}
+
+/// What a call comes to whose daemon went away.
+fn is_the_end(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNABORTED | libc::EINTR))
+}
