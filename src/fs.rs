@@ -68,6 +68,9 @@ pub struct Info {
     pub group: Gid,
 }
 
+/// How often a request is taken anew that the store was opened anew beneath.
+const TRIES: usize = 16;
+
 /// The adapter of one mount.
 struct Adapter {
     namespace: Arc<Namespace>,
@@ -83,13 +86,22 @@ struct Adapter {
 
 impl Adapter {
     /// Does the work of a request, counts it, and makes an errno of its refusal.
-    fn serve<T>(&self, operation: Operation, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Errno> {
+    fn serve<T>(&self, operation: Operation, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Errno> {
         let started = Instant::now();
         self.busy.fetch_add(1, Ordering::AcqRel);
-        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            log::error!("a request ({operation:?}) met a fault of keyfs itself; it is answered with EIO");
-            Err(Error::Store("a fault of keyfs itself".into()))
-        });
+        let mut tries = 0;
+        let outcome = loop {
+            tries += 1;
+            let outcome = catch_unwind(AssertUnwindSafe(&mut work)).unwrap_or_else(|_| {
+                log::error!("a request ({operation:?}) met a fault of keyfs itself; it is answered with EIO");
+                Err(Error::Store("a fault of keyfs itself".into()))
+            });
+            // A full disk has the store opened anew while others read. Only of a write may a part be done already.
+            match outcome {
+                Err(Error::Superseded) if tries < TRIES && operation != Operation::Write => {}
+                outcome => break outcome,
+            }
+        };
         self.busy.fetch_sub(1, Ordering::AcqRel);
         self.metrics.count(operation, started.elapsed(), outcome.is_ok());
         outcome.map_err(|error| {
@@ -214,6 +226,7 @@ impl Adapter {
 }
 
 /// What SETATTR may change.
+#[derive(Clone, Copy)]
 struct SetAttr {
     size: Option<u64>,
     mode: Option<Mode>,

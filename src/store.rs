@@ -158,6 +158,9 @@ pub enum StoreError {
     /// The medium does not answer, now or at all.
     #[error("the store can't be read: {0}")]
     Unavailable(String),
+    /// The rows can't be read as of this snapshot's moment any longer: a new snapshot can be.
+    #[error("the store was opened anew, and has gone on since this was read")]
+    Superseded,
     /// The medium answers with something that a store does not write.
     #[error("the store is damaged: {0}")]
     Damaged(String),

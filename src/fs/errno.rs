@@ -38,6 +38,6 @@ pub(super) fn of(error: &Error) -> Errno {
         Error::Busy => Errno::EAGAIN,
         Error::Memory(_) => Errno::ENOMEM,
         // A log that can't be written is the daemon's trouble, not the caller's lack of permission.
-        Error::Tampered(_) | Error::Store(_) | Error::Audit(_) => Errno::EIO,
+        Error::Tampered(_) | Error::Superseded | Error::Store(_) | Error::Audit(_) => Errno::EIO,
     }
 }

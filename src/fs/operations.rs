@@ -300,7 +300,7 @@ impl Filesystem for Adapter {
                             self.invalidator.mapped(number);
                         }
                     }
-                    self.namespace.read(&caller, file, offset, size, show)
+                    self.namespace.read(&caller, file, offset, size, &mut show)
                 }
             }
         });

@@ -205,18 +205,25 @@ impl RedbSnapshot {
     /// Reads from the view. Where the database had to be closed beneath it, the one that was opened in its place does
     /// as well, provided that nothing has been committed since.
     fn read<T>(&self, work: impl Fn(&View) -> Result<T, Trouble>) -> Result<T, StoreError> {
-        let view = self.view.borrow().clone();
-        match guarded(|| work(&view)) {
-            Err(Trouble::Medium(_)) => {}
-            done => return Ok(done?),
+        let mut revived = false;
+        loop {
+            let view = self.view.borrow().clone();
+            let trouble = match guarded(|| work(&view)) {
+                Err(trouble @ Trouble::Medium(_)) => trouble,
+                done => return Ok(done?),
+            };
+            // A full medium has it closed again and again, by those who write. What fails twice without their doing fails.
+            let by_us = self.engine.revive(view.generation)?;
+            if revived && by_us {
+                return Err(trouble.into());
+            }
+            revived |= by_us;
+            let view = self.engine.view();
+            if view.revision != self.revision {
+                return Err(StoreError::Superseded);
+            }
+            *self.view.borrow_mut() = view;
         }
-        self.engine.revive(view.generation)?;
-        let view = self.engine.view();
-        if view.revision != self.revision {
-            return Err(StoreError::Unavailable("it was opened anew, and has gone on since this was read".into()));
-        }
-        *self.view.borrow_mut() = view.clone();
-        Ok(guarded(|| work(&view))?)
     }
 }
 

@@ -115,7 +115,11 @@ impl Namespace {
             };
             let view = self.view()?;
             let mut draft = Draft::new(&self.seal);
-            let answer = decide(&view, &mut draft)?;
+            let answer = match decide(&view, &mut draft) {
+                // It changed nothing, and there are newer rows to decide on.
+                Err(Error::Superseded) => continue,
+                answer => answer?,
+            };
             let Draft { batch, records, departing, permissions_changed, .. } = draft;
             if batch.changes.is_empty() {
                 return Ok(answer);

@@ -88,6 +88,10 @@ pub enum Error {
     /// What the store holds is not what was put there.
     #[error("the store is damaged: {0}")]
     Tampered(String),
+    /// The store had to be opened anew beneath the operation, and has gone on: taken again, it can succeed, and
+    /// nothing that it was to commit was committed.
+    #[error("the store was opened anew, and has gone on since this was read")]
+    Superseded,
     /// The store does not answer. After [`CommitError::Unknown`] the change may have been made.
     #[error("{0}")]
     Store(String),
@@ -100,6 +104,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         match error {
             StoreError::Unavailable(_) => Error::Store(error.to_string()),
+            StoreError::Superseded => Error::Superseded,
             StoreError::Damaged(what) => Error::Tampered(what),
         }
     }

@@ -120,9 +120,20 @@ impl Namespace {
                 return Ok(self.pending_attributes(id, &state.node));
             }
         }
-        let view = self.view()?;
-        let node = self.latest_node(&view, id)?;
-        self.stored_attributes(&view, id, &node)
+        let look = || {
+            let view = self.view()?;
+            let node = self.latest_node(&view, id)?;
+            self.stored_attributes(&view, id, &node)
+        };
+        // Also what was changed by now ends with this, and must not be taken for refused.
+        let mut found = look();
+        for _ in 0..8 {
+            match found {
+                Err(Error::Superseded) => found = look(),
+                found => return found,
+            }
+        }
+        found
     }
 
     fn pending_attributes(&self, id: NodeId, node: &Node) -> Attributes {

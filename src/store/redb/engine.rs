@@ -268,7 +268,7 @@ impl Engine {
         }
         let revived = self.revive(generation);
         match (reached, revived) {
-            (Some((last, answers)), Ok(())) if self.view().revision >= last => return answers,
+            (Some((last, answers)), Ok(_)) if self.view().revision >= last => return answers,
             (Some((_, answers)), Err(trouble)) => {
                 let text = StoreError::from(trouble).to_string();
                 let lost = |answer: Result<Revision, CommitError>| match answer {
@@ -296,11 +296,12 @@ impl Engine {
         batches.iter().map(alone).collect()
     }
 
-    /// Closes the database and opens it again, unless that has been done since the generation that failed.
-    pub(super) fn revive(&self, generation: u64) -> Result<(), Trouble> {
+    /// Closes the database and opens it again, unless that has been done since the generation that failed. Whether it was
+    /// done here.
+    pub(super) fn revive(&self, generation: u64) -> Result<bool, Trouble> {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         match &slot.failed {
-            None if slot.generation != generation => return Ok(()),
+            None if slot.generation != generation => return Ok(false),
             Some((trouble, None)) => return Err(trouble.clone()),
             Some((trouble, Some(when))) if Instant::now() < *when => return Err(trouble.clone()),
             _ => {}
@@ -318,7 +319,7 @@ impl Engine {
             Ok((view, database)) => {
                 *slot = Slot { database: Some(database), generation: next, failed: None };
                 self.publish(view, Vec::new());
-                Ok(())
+                Ok(true)
             }
             Err(trouble) => {
                 slot.failed = Some((trouble.clone(), Some(Instant::now() + PAUSE)));
