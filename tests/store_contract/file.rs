@@ -130,7 +130,7 @@ fn a_full_medium_changes_nothing_and_commits_go_on_with_room() {
     assert_eq!(rows(&*full).len(), taken.len() + 1);
     match held.get(taken[0].as_bytes()) {
         Ok(row) => assert_eq!(row, None),
-        Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
+        Err(error) => assert!(matches!(error, StoreError::Superseded), "{error:?}"),
     }
     // What is deleted makes room.
     store.commit(changing([delete_range("fill/", "fill0")])).unwrap();
@@ -186,6 +186,35 @@ fn one_batch_too_large_for_the_room_does_not_take_the_others_with_it() {
     assert_eq!(value(store, "large"), None);
     medium.heal();
     store.commit(changing([put("after", "")])).unwrap();
+}
+
+#[test]
+fn who_reads_while_others_find_no_room_reads_on() {
+    let place = Place::new();
+    let (store, medium) = place.create_faulty();
+    store.commit(changing([put("a", "1")])).unwrap();
+    medium.limit(1 << 20);
+    let refused = std::sync::atomic::AtomicU32::new(0);
+    let (store, refused) = (&store, &refused);
+    let count = || refused.load(std::sync::atomic::Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // Each has the database closed and opened again.
+            for _ in 0..200 {
+                let large = store.commit(changing([Change::Put(key("large"), vec![0; 4 << 20])]));
+                assert!(matches!(large, Err(CommitError::NoSpace)), "{large:?}");
+                refused.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        });
+        for _ in 0..4 {
+            scope.spawn(move || {
+                while count() < 200 {
+                    // The store goes no further, so that a snapshot is never too old.
+                    assert_eq!(store.snapshot().unwrap().get(b"a").unwrap().unwrap().value, b"1");
+                }
+            });
+        }
+    });
 }
 
 #[test]
