@@ -48,6 +48,9 @@ use crate::id::Revision;
 /// much: a sync costs as much as writing some tens of batches.
 const GROUP: usize = 64;
 
+/// How often a read is begun anew because a writer's failure closed the database beneath it.
+const READS: usize = 64;
+
 /// A store in one file.
 pub struct RedbStore {
     engine: Arc<Engine>,
@@ -206,7 +209,7 @@ impl RedbSnapshot {
     /// as well, provided that nothing has been committed since.
     fn read<T>(&self, work: impl Fn(&View) -> Result<T, Trouble>) -> Result<T, StoreError> {
         let mut revived = false;
-        loop {
+        for _ in 0..READS {
             let view = self.view.borrow().clone();
             let trouble = match guarded(|| work(&view)) {
                 Err(trouble @ Trouble::Medium(_)) => trouble,
@@ -224,6 +227,7 @@ impl RedbSnapshot {
             }
             *self.view.borrow_mut() = view;
         }
+        Err(StoreError::Superseded)
     }
 }
 
