@@ -340,11 +340,17 @@ impl Audit {
 
 impl Log {
     fn catch_up(&mut self) -> Result<(), AuditError> {
-        if !self.backlog.is_empty() {
-            self.sink.append(&self.backlog).map_err(AuditError)?;
-            self.backlog.clear();
+        // Line by line: of a log that breaks off in the middle, what it has is not written once more.
+        let (mut done, mut written) = (0, Ok(()));
+        for line in self.backlog.split_inclusive(|byte| *byte == b'\n') {
+            written = self.sink.append(line);
+            if written.is_err() {
+                break;
+            }
+            done += line.len();
         }
-        Ok(())
+        self.backlog.drain(..done);
+        written.map_err(AuditError)
     }
 }
 
@@ -388,6 +394,41 @@ mod tests {
             version: Some(Version(3)),
             process: Some(Process { pid: 7, uid: Uid(1), gid: Gid(2), executable: Some("/bin/cat".into()) }),
         }
+    }
+
+    /// A log with room for some bytes, which writes what fits.
+    #[derive(Clone, Default)]
+    struct Narrow(Arc<Mutex<(Vec<u8>, usize)>>);
+
+    impl Sink for Narrow {
+        fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+            let mut narrow = self.0.lock().unwrap();
+            let fits = lines.len().min(narrow.1 - narrow.0.len());
+            narrow.0.extend_from_slice(&lines[..fits]);
+            if fits == lines.len() {
+                return Ok(());
+            }
+            narrow.0.push(b'\n');
+            narrow.1 += 1;
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    #[test]
+    fn what_was_kept_back_is_written_once_however_little_room_there_is() {
+        let log = Narrow::default();
+        let audit = Audit::new(StoreId([9; 16]), Box::new(log.clone()));
+        let versions: Vec<u64> = (1..=5).collect();
+        for version in &versions {
+            audit.note(&Record { version: Some(Version(*version)), ..record(Event::Put) });
+        }
+        while audit.ready().is_err() {
+            log.0.lock().unwrap().1 += 300;
+        }
+        let text = String::from_utf8(log.0.lock().unwrap().0.clone()).unwrap();
+        let whole = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let written: Vec<_> = whole.filter_map(|line| line["version"].as_u64()).collect();
+        assert_eq!(written, versions);
     }
 
     #[test]
