@@ -23,12 +23,15 @@ mod scale;
 mod soak;
 mod suites;
 mod tamper;
+mod torn;
 mod tree;
 mod values;
+mod worker;
 
 use harness::{Case, Family};
 
 const FAMILIES: &[Family] = &[
+    Family::mounting("torn", torn::CASES),
     Family::mounting("crash", crash::CASES),
     Family::plain("power", power::CASES),
     Family::plain("tamper", tamper::CASES),
@@ -41,6 +44,7 @@ const FAMILIES: &[Family] = &[
 ];
 
 fn main() {
+    worker::divert(&[torn::ROLES]);
     harness::announce(FAMILIES);
     harness::run(FAMILIES)
 }
