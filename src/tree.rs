@@ -77,6 +77,10 @@ pub trait Actor {
     fn has_open_elsewhere(&self, _thread: u32, _node: NodeId) -> bool {
         false
     }
+    /// How many descriptors of this node its process has; `None` where that can't be learnt.
+    fn descriptors(&self, _node: NodeId) -> Option<usize> {
+        None
+    }
 }
 
 /// Asks `question` with the primary group alone, and again with the supplementary ones if those could matter.

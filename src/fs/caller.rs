@@ -9,7 +9,7 @@
 use std::cell::OnceCell;
 use std::fs::File;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fuser::Request;
@@ -220,6 +220,14 @@ impl Actor for Caller {
         let known = self.thread != 0 && thread != 0;
         known && !self.shares_process_with(thread) && holds(thread, node, true)
     }
+
+    fn descriptors(&self, node: NodeId) -> Option<usize> {
+        if self.thread == 0 {
+            return None;
+        }
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.thread)).ok()?;
+        Some(descriptors.flatten().filter(|descriptor| leads_to(&descriptor.path(), node)).count())
+    }
 }
 
 /// Whether a thread's process has a descriptor of a node, or one of it to write.
@@ -232,12 +240,17 @@ fn holds(thread: u32, node: NodeId, to_write: bool) -> bool {
         if to_write && mode & 0o200 == 0 {
             return false;
         }
-        // What it leads to is held without being opened, and tells its number without being asked. `fdinfo` would ask it, and
-        // some things, such as an epoll instance, answer under a lock that anybody may hold for as long as he likes.
-        let Ok(held) = File::options().read(true).custom_flags(libc::O_PATH).open(&place) else { return false };
-        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        statx(held, c"", flags, StatxFlags::INO).is_ok_and(|found| found.stx_ino == node.0)
+        leads_to(&place, node)
     })
+}
+
+/// Whether a descriptor under `/proc` is of a node.
+fn leads_to(descriptor: &Path, node: NodeId) -> bool {
+    // What it leads to is held without being opened, and tells its number without being asked. `fdinfo` would ask it, and
+    // some things, such as an epoll instance, answer under a lock that anybody may hold for as long as he likes.
+    let Ok(held) = File::options().read(true).custom_flags(libc::O_PATH).open(descriptor) else { return false };
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    statx(held, c"", flags, StatxFlags::INO).is_ok_and(|found| found.stx_ino == node.0)
 }
 
 #[cfg(test)]

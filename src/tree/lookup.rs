@@ -1,5 +1,9 @@
 //! Names and attributes: everything that may be known of an entry without its value.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::open::OpenFile;
 use super::row::{Node, Times};
 use super::view::View;
 use super::{Actor, Error, Namespace};
@@ -8,6 +12,10 @@ use crate::audit::Address;
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
 use crate::key::{Name, Tree};
+
+/// How often, and how long each time, the end of a closed file is waited for.
+const WAITS: u32 = 40;
+const WAIT: Duration = Duration::from_micros(250);
 
 /// What `stat(2)` tells of an entry, and a little more.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -103,14 +111,34 @@ impl Namespace {
     pub fn attributes(&self, actor: &dyn Actor, id: NodeId) -> Result<Attributes, Error> {
         let mut attributes = self.plain_attributes(id)?;
         if attributes.kind == Kind::File && !attributes.lasting {
-            let open = self.overlay.open(id);
+            let open = self.open_by(actor, id);
             let written = open.iter().rev().find(|file| file.mode().write && file.thread() == actor.thread());
-            let shared = || open.iter().filter(|file| actor.shares_process_with(file.thread()));
-            if let Some(file) = written.or_else(|| shared().max_by_key(|file| file.size())) {
+            if let Some(file) = written.or_else(|| open.iter().max_by_key(|file| file.size())) {
                 attributes.size = file.size();
             }
         }
         Ok(attributes)
+    }
+
+    /// The files of a node that the actor's process has open. The kernel tells of the end of one after close(2) has returned, and
+    /// other requests can overtake that; where it makes a difference it is waited for, 10 ms at the most. A mapping keeps a
+    /// file open without a descriptor.
+    fn open_by(&self, actor: &dyn Actor, id: NodeId) -> Vec<Arc<OpenFile>> {
+        let own = || {
+            let mut open = self.overlay.open(id);
+            open.retain(|file| actor.shares_process_with(file.thread()));
+            open
+        };
+        let mut open = own();
+        for _ in 0..WAITS {
+            let alike = open.windows(2).all(|pair| matches!(pair, [one, other] if one.size() == other.size()));
+            if alike || actor.descriptors(id).is_none_or(|held| held >= open.len()) {
+                break;
+            }
+            std::thread::sleep(WAIT);
+            open = own();
+        }
+        open
     }
 
     pub(super) fn plain_attributes(&self, id: NodeId) -> Result<Attributes, Error> {

@@ -39,17 +39,15 @@ fn never_torn(tree: &str) {
     }
     let directory = mount.path(tree).display().to_string();
     let begun = Instant::now();
-    let start = |user: User<'_>, role: &str, number: usize, lot: usize| {
-        let arguments =
-            [directory.clone(), KEYS.to_string(), number.to_string(), (seed as u32 as usize + lot).to_string()];
-        Worker::start(user, role, &arguments)
+    let start = |user: User<'_>, role: &str, number: usize| {
+        let seed = seed as u32 as usize + number;
+        let arguments = [KEYS, number, seed, reads / READERS].map(|number| number.to_string());
+        Worker::start(user, role, &[&[directory.clone()], arguments.as_slice()].concat())
     };
-    let writers = vec![
-        start(User(BOB, BOB, &[PAYMENTS]), "torn-writer", 1, 1),
-        start(User(BOB, BOB, &[OPS]), "torn-writer", 2, 2),
-    ];
-    let readers: Vec<_> = (0..READERS)
-        .map(|lot| start(User(BOB + lot as u32, BOB, &[PAYMENTS]), "torn-reader", reads / READERS, 3 + lot))
+    let writers: Vec<_> =
+        [(1, PAYMENTS), (2, OPS)].map(|(number, group)| start(User(BOB, BOB, &[group]), "torn-writer", number)).into();
+    let readers: Vec<_> = (3..3 + READERS)
+        .map(|number| start(User(BOB + number as u32, BOB, &[PAYMENTS]), "torn-reader", number))
         .collect();
     let mut counts = vec![0_u64; reader::ways().count() + 1];
     for reader in readers {

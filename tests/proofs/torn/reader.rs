@@ -2,7 +2,7 @@
 //! whole, and none older than what the same reader has seen of the same writer.
 
 use std::fs::File;
-use std::io::{IoSliceMut, Read};
+use std::io::{IoSliceMut, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,21 +25,26 @@ const WAYS: &[Way] = &[
     ("several descriptors", 4, several),
     ("two threads", 2, |_, path| one(by_two_threads(&open(path)?)?)),
     ("small pieces with pauses", 2, |reader, path| one(reader.slowly(open(path)?)?)),
+    ("after a value of its own", 1, |reader, path| one(reader.after_its_own(path)?)),
     ("late after open", 2, |reader, path| one(reader.late(path)?)),
 ];
 
 struct Reader {
     random: Random,
     stop_at: Instant,
+    /// Its number as a writer, and how many values it has stored.
+    writer: u64,
+    stored: u64,
 }
 
 /// Reads the values below a directory so many times; how often in which way, and how many values it saw. Arguments: the
-/// directory, how many keys, how many reads, a seed.
+/// directory, how many keys, its number as a writer, a seed, how many reads.
 pub fn work(arguments: &[String], stop: &Stop) -> Result<String, String> {
-    let [directory, keys, reads, seed] = arguments else { return Err("four arguments".into()) };
+    let [directory, keys, writer, seed, reads] = arguments else { return Err("five arguments".into()) };
     let number = |text: &String| text.parse::<usize>().expect("a number");
     let (keys, reads) = (number(keys), number(reads));
-    let mut reader = Reader { random: Random(number(seed) as u64), stop_at: Instant::now() };
+    let random = Random(number(seed) as u64);
+    let mut reader = Reader { random, stop_at: Instant::now(), writer: number(writer) as u64, stored: 0 };
     let mut seen = vec![vec![0; 101]; keys];
     let (mut done, mut others, mut buffer) = (vec![0; WAYS.len()], 0, Vec::new());
     let mut last = vec![Generation::new(0, 0, 0); keys];
@@ -214,6 +219,18 @@ impl Reader {
             self.pause();
             piece
         })
+    }
+
+    /// Stores one of another length, closes it, and reads at once what is there by then.
+    fn after_its_own(&mut self, path: &Path) -> std::io::Result<Vec<u8>> {
+        let key = path.as_os_str().as_encoded_bytes().last().expect("a name") - b'0';
+        self.stored += 1;
+        let mut value = Vec::new();
+        Generation::new(self.writer, key.into(), self.stored).fill(&mut value);
+        let mut file = File::options().write(true).truncate(true).open(path)?;
+        file.write_all(&value)?;
+        nix::unistd::close(file)?;
+        sized(&open(path)?)
     }
 
     /// Reads what it opened once somebody has stored another value.

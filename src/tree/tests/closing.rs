@@ -1,0 +1,70 @@
+//! Sizes that a process is told while the end of a file that it closed before is still to come.
+
+use super::*;
+
+/// A process that has closed a file and opened it again, to one descriptor: the end of the first comes while it is asked.
+struct Closing<'w> {
+    who: Who,
+    world: &'w World,
+    closed: Cell<Option<Arc<OpenFile>>>,
+}
+
+impl Actor for Closing<'_> {
+    fn uid(&self) -> Uid {
+        self.who.uid()
+    }
+    fn gid(&self) -> Gid {
+        self.who.gid()
+    }
+    fn thread(&self) -> u32 {
+        self.who.thread
+    }
+    fn supplementary(&self) -> Option<&[Gid]> {
+        self.who.supplementary()
+    }
+    fn process(&self) -> Process {
+        self.who.process()
+    }
+    fn shares_process_with(&self, thread: u32) -> bool {
+        self.who.shares_process_with(thread)
+    }
+    fn has_open(&self, _: NodeId) -> bool {
+        false
+    }
+    fn descriptors(&self, _: NodeId) -> Option<usize> {
+        self.closed.take().iter().for_each(|file| self.world.ns.release(file));
+        Some(1)
+    }
+}
+
+#[test]
+fn a_closed_file_has_no_part_in_the_size() {
+    for tree in ["secrets", "variables"] {
+        let (world, other, path) = (World::new(), Who::new(1, 10, &[]).thread(7), format!("dev/{tree}/a"));
+        world.put(&other, &path, b"a long one").unwrap();
+        let id = world.at(&path).unwrap().node;
+        for (how, stored) in [(READ, b"short".as_slice()), (WRITE, b"one that is longer")] {
+            let who = Who::new(1, 10, &[]);
+            let before = world.ns.open(&who, id, how).unwrap();
+            world.put(&other, &path, stored).unwrap();
+            let now = world.ns.open(&who, id, READ).unwrap();
+            let closing = Closing { who, world: &world, closed: Cell::new(Some(before)) };
+            assert_eq!(world.ns.attributes(&closing, id).unwrap().size, stored.len() as u64, "{tree} {how:?}");
+            world.ns.release(&now);
+        }
+    }
+}
+
+#[test]
+fn a_mapping_counts_without_a_descriptor() {
+    let (world, who, other) = (World::new(), Who::new(1, 10, &[]), Who::new(1, 10, &[]).thread(7));
+    world.put(&other, "dev/variables/a", b"a long one").unwrap();
+    let id = world.at("dev/variables/a").unwrap().node;
+    let mapped = world.ns.open(&who, id, READ).unwrap();
+    world.put(&other, "dev/variables/a", b"short").unwrap();
+    let now = world.ns.open(&who, id, READ).unwrap();
+    let closing = Closing { who, world: &world, closed: Cell::new(None) };
+    // Its end doesn't come: of the two that may be meant, the longer cuts no value.
+    assert_eq!(world.ns.attributes(&closing, id).unwrap().size, 10);
+    [mapped, now].iter().for_each(|file| world.ns.release(file));
+}
