@@ -13,9 +13,9 @@ use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
 use crate::key::{Name, Tree};
 
-/// How often, and how long each time, the end of a closed file is waited for.
-const WAITS: u32 = 40;
-const WAIT: Duration = Duration::from_micros(250);
+/// How often, and how long each time, the end of a closed file is waited for: 100 ms in all.
+const WAITS: u32 = 200;
+const WAIT: Duration = Duration::from_micros(500);
 
 /// What `stat(2)` tells of an entry, and a little more.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -112,7 +112,7 @@ impl Namespace {
         let mut attributes = self.plain_attributes(id)?;
         if attributes.kind == Kind::File && !attributes.lasting {
             let open = self.open_by(actor, id);
-            let written = open.iter().rev().find(|file| file.mode().write && file.thread() == actor.thread());
+            let written = open.iter().rev().find(|file| file.is_being_written_by(actor.thread()));
             if let Some(file) = written.or_else(|| open.iter().max_by_key(|file| file.size())) {
                 attributes.size = file.size();
             }
@@ -121,23 +121,28 @@ impl Namespace {
     }
 
     /// The files of a node that the actor's process has open. The kernel tells of the end of one after close(2) has returned, and
-    /// other requests can overtake that; where it makes a difference it is waited for, 10 ms at the most. A mapping keeps a
-    /// file open without a descriptor.
+    /// other requests can overtake that: where it makes a difference it is waited for. A mapping keeps a file open without a
+    /// descriptor, and is waited for once.
     fn open_by(&self, actor: &dyn Actor, id: NodeId) -> Vec<Arc<OpenFile>> {
         let own = || {
             let mut open = self.overlay.open(id);
             open.retain(|file| actor.shares_process_with(file.thread()));
             open
         };
+        let differ = |open: &[Arc<OpenFile>]| {
+            open.windows(2).any(|pair| matches!(pair, [one, other] if one.size() != other.size()))
+        };
         let mut open = own();
         for _ in 0..WAITS {
-            let alike = open.windows(2).all(|pair| matches!(pair, [one, other] if one.size() == other.size()));
-            if alike || actor.descriptors(id).is_none_or(|held| held >= open.len()) {
-                break;
+            let passing = open.iter().filter(|file| !file.is_lingering()).count();
+            if !differ(&open) || actor.descriptors(id).is_none_or(|held| held >= passing) {
+                return open;
             }
             std::thread::sleep(WAIT);
             open = own();
         }
+        // The one that is meant is the one that was opened last, or there is no telling.
+        open.iter().rev().skip(1).for_each(|file| file.lingers());
         open
     }
 

@@ -103,6 +103,10 @@ pub struct OpenFile {
     writer: AtomicU32,
     /// Whether another process than its opener's has written to it.
     foreign: AtomicBool,
+    /// Whether a descriptor of it was closed and nothing was written to it since: it may be on its way out.
+    closing: AtomicBool,
+    /// Whether its end was waited for in vain: it is mapped, or held by somebody else.
+    lingering: AtomicBool,
     /// Whether it was opened through the history.
     past: bool,
     pub(super) pending: Option<Arc<Pending>>,
@@ -128,9 +132,30 @@ impl OpenFile {
     /// Notes who is about to write.
     pub fn written_by(&self, actor: &dyn Actor) {
         self.writer.store(actor.thread(), Ordering::Relaxed);
+        self.closing.store(false, Ordering::Relaxed);
         if self.secret && !self.is_opened_by(actor) {
             self.foreign.store(true, Ordering::Release);
         }
+    }
+
+    /// Notes that a descriptor of it was closed.
+    pub(super) fn closes(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this thread opened it to write, and has not closed it since it wrote.
+    pub(super) fn is_being_written_by(&self, thread: u32) -> bool {
+        self.mode.write && self.thread == thread && !self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its end was waited for in vain.
+    pub(super) fn lingers(&self) {
+        self.lingering.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its end need not be waited for.
+    pub(super) fn is_lingering(&self) -> bool {
+        self.lingering.load(Ordering::Relaxed)
     }
 
     /// Whether somebody else than who opened it has written to it: what its opener may read says nothing of what stands in
@@ -382,6 +407,8 @@ impl Namespace {
             thread: actor.thread(),
             writer: AtomicU32::new(0),
             foreign: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            lingering: AtomicBool::new(false),
             past,
             pending,
             state,

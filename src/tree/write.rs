@@ -148,6 +148,7 @@ impl Namespace {
     /// and has it open still; what was only emptied does when its own process closes its last descriptor, since a shell
     /// closes one right after it has made another.
     pub fn flush(&self, actor: &dyn Actor, file: &Arc<OpenFile>) -> Result<(), Error> {
+        file.closes();
         self.commit_file(actor, file, Occasion::Close)
     }
 

@@ -64,7 +64,29 @@ fn a_mapping_counts_without_a_descriptor() {
     world.put(&other, "dev/variables/a", b"short").unwrap();
     let now = world.ns.open(&who, id, READ).unwrap();
     let closing = Closing { who, world: &world, closed: Cell::new(None) };
-    // Its end doesn't come: of the two that may be meant, the longer cuts no value.
+    // Its end doesn't come: of the two that may be meant, the longer cuts no value. It is waited for once.
+    assert_eq!(world.ns.attributes(&closing, id).unwrap().size, 10);
+    assert_eq!([mapped.is_lingering(), now.is_lingering()], [true, false]);
     assert_eq!(world.ns.attributes(&closing, id).unwrap().size, 10);
     [mapped, now].iter().for_each(|file| world.ns.release(file));
+}
+
+#[test]
+fn what_was_written_and_closed_cuts_no_value() {
+    let (world, who, other) = (World::new(), Who::new(1, 10, &[]), Who::new(1, 10, &[]).thread(7));
+    world.put(&other, "dev/variables/a", b"one").unwrap();
+    let id = world.at("dev/variables/a").unwrap().node;
+    let written = world.ns.open(&who, id, REWRITE).unwrap();
+    world.ns.write(&written, 0, b"two").unwrap();
+    assert_eq!(world.ns.attributes(&who, id).unwrap().size, 3);
+    world.ns.flush(&who, &written).unwrap();
+    world.put(&other, "dev/variables/a", b"another's value").unwrap();
+    let now = world.ns.open(&who, id, READ).unwrap();
+    // Where nothing is known of its descriptors, too.
+    assert_eq!(world.ns.attributes(&who, id).unwrap().size, 15);
+    // What is written after a duplicate was closed is its own again.
+    written.written_by(&who);
+    world.ns.write(&written, 0, b"fours").unwrap();
+    assert_eq!(world.ns.attributes(&who, id).unwrap().size, 5);
+    [written, now].iter().for_each(|file| world.ns.release(file));
 }
