@@ -213,9 +213,10 @@ impl Filesystem for Adapter {
                 Inode::Control(control) => self.control_open(&caller, control),
                 Inode::Node(id) => {
                     let file = self.namespace.open(&caller, id, mode)?;
-                    if changes(mode) {
-                        // The kernel changes its size, to 0 or to where a write ends, before it takes it for unknown. Whoever looks
-                        // in between is to ask here, where the file is open by now and has the size that it had.
+                    if changes(mode) || self.namespace.is_behind(&file) {
+                        // The kernel changes its size, to 0 or to where a write ends, before it takes it for unknown. And somebody
+                        // may have been told a later version's size just now. Whoever looks is to ask here, where the file is open by
+                        // now and has the size that it had.
                         self.invalidator.attributes(number);
                     }
                     let program = if changes(mode) { caller.program() } else { None };

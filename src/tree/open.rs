@@ -17,7 +17,7 @@ use crate::access::gate::{self, Denial, Grant, Rule};
 use crate::access::{Caller, Kind, Permissions};
 use crate::audit::{Event, Process, Record};
 use crate::clock::Timestamp;
-use crate::id::{Gid, NodeId, Uid, Version};
+use crate::id::{Gid, NodeId, Revision, Uid, Version};
 use crate::seal::Binding;
 use crate::seal::memory::SecretBytes;
 
@@ -92,6 +92,17 @@ pub(super) struct State {
     lease: Option<Lease>,
 }
 
+/// Where an open file's value comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Origin {
+    /// The store, as of a revision.
+    Present(Revision),
+    /// An entry that is not in the store yet.
+    New,
+    /// The history.
+    Past,
+}
+
 /// A file that somebody has open.
 pub struct OpenFile {
     node: NodeId,
@@ -109,6 +120,8 @@ pub struct OpenFile {
     lingering: AtomicBool,
     /// Whether it was opened through the history.
     past: bool,
+    /// What the store was as of when it was opened, for a file that was opened to read what is there.
+    seen: Option<Revision>,
     pub(super) pending: Option<Arc<Pending>>,
     state: Mutex<State>,
 }
@@ -308,7 +321,7 @@ impl Namespace {
             state.content = self.opened(&view, id, &node, current.own, value, grant)?;
             state.loaded = true;
         }
-        let file = self.enter(actor, id, secret, mode, None, false, state);
+        let file = self.enter(actor, id, secret, mode, None, Origin::Present(view.revision()), state);
         // Its last version may have been pruned before it was known to be open; then it is looked up again.
         if departures != self.overlay.departures()
             && let Err(error) = self.plain_attributes(id)
@@ -317,6 +330,17 @@ impl Namespace {
             return Err(error);
         }
         Ok(file)
+    }
+
+    /// Whether another value may have come since a file was opened. What was told of the entry meanwhile, to be kept, took no
+    /// account of this file, and must be taken back.
+    pub fn is_behind(&self, file: &OpenFile) -> bool {
+        let Ok(view) = self.view() else { return true };
+        if file.past || file.seen == Some(view.revision()) {
+            return false;
+        }
+        let present = |node: Node| node.value.map(|value| value.version());
+        !view.find(file.node).is_ok_and(|node| node.and_then(|node| present(node.content)) == file.version())
     }
 
     fn open_pending(
@@ -348,7 +372,7 @@ impl Namespace {
         if !entry.committed && self.overlay.pending(id).is_none() {
             return Err(Error::Gone);
         }
-        Ok(self.enter(actor, id, node.place.is_secret(), mode, Some(pending), false, state))
+        Ok(self.enter(actor, id, node.place.is_secret(), mode, Some(pending), Origin::New, state))
     }
 
     /// The file that `create` gives to whoever made the entry.
@@ -362,7 +386,7 @@ impl Namespace {
         let mut state = State::empty(mode, None);
         state.loaded = true;
         state.progress = Progress::Emptied;
-        self.enter(actor, pending.id, secret, mode, Some(pending), false, state)
+        self.enter(actor, pending.id, secret, mode, Some(pending), Origin::New, state)
     }
 
     /// The file of an earlier version, read only.
@@ -383,7 +407,7 @@ impl Namespace {
         state.loaded = true;
         state.under = Some(permissions);
         state.lease = Some(lease);
-        self.enter(actor, id, secret, mode, None, true, state)
+        self.enter(actor, id, secret, mode, None, Origin::Past, state)
     }
 
     #[allow(clippy::too_many_arguments)] // the parts of one struct, which nobody else puts together
@@ -394,7 +418,7 @@ impl Namespace {
         secret: bool,
         mode: OpenMode,
         pending: Option<Arc<Pending>>,
-        past: bool,
+        origin: Origin,
         state: State,
     ) -> Arc<OpenFile> {
         let opener = Process { pid: actor.thread(), uid: actor.uid(), gid: actor.gid(), executable: None };
@@ -409,7 +433,8 @@ impl Namespace {
             foreign: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
-            past,
+            past: origin == Origin::Past,
+            seen: if let Origin::Present(revision) = origin { Some(revision) } else { None },
             pending,
             state,
         });

@@ -50,6 +50,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// What it is as of.
+    pub(super) fn revision(&self) -> Revision {
+        self.snapshot.revision()
+    }
+
     fn damaged(&self, key: &[u8], why: impl std::fmt::Display) -> Error {
         self.namespace.tampered(format!("row {}: {why}", key.escape_ascii()), None, None)
     }

@@ -1,4 +1,4 @@
-//! Sizes that a process is told while the end of a file that it closed before is still to come.
+//! Sizes that a process is told while the end of a file that it closed before is still to come, or the beginning of one.
 
 use super::*;
 
@@ -89,4 +89,19 @@ fn what_was_written_and_closed_cuts_no_value() {
     world.ns.write(&written, 0, b"fours").unwrap();
     assert_eq!(world.ns.attributes(&who, id).unwrap().size, 5);
     [written, now].iter().for_each(|file| world.ns.release(file));
+}
+
+#[test]
+fn a_file_that_was_overtaken_while_it_was_opened_is_known() {
+    let (world, who) = (World::new(), Who::new(1, 10, &[]));
+    for path in ["dev/variables/a", "dev/secrets/a"] {
+        world.put(&who, path, b"one").unwrap();
+        let file = world.ns.open(&who, world.at(path).unwrap().node, READ).unwrap();
+        assert!(!world.ns.is_behind(&file));
+        world.put(&who, "dev/variables/other", path.as_bytes()).unwrap();
+        assert!(!world.ns.is_behind(&file), "another key's commit");
+        world.put(&who, path, b"two, and longer").unwrap();
+        assert!(world.ns.is_behind(&file));
+        world.ns.release(&file);
+    }
 }
