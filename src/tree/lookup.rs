@@ -180,10 +180,19 @@ impl Namespace {
             Kind::File => {
                 let times = Times { modified: node.modified, changed: node.changed };
                 let version = node.value.map(|value| value.version());
-                let lasting = self.overlay.open(id).iter().all(|file| file.agrees_with(version));
+                let mut lasting = self.overlay.open(id).iter().all(|file| file.agrees_with(version));
+                // A writer may have stored and left between the view and this: then nobody takes back what is told here.
+                lasting = lasting && self.is_present(view, id, version);
                 Ok(Attributes { lasting, ..Attributes::of(id, node, times) })
             }
         }
+    }
+
+    /// Whether a file's version in a view is the present one still.
+    fn is_present(&self, view: &View<'_>, id: NodeId, version: Option<Version>) -> bool {
+        let Ok(now) = self.view() else { return false };
+        let same = |node: Node| node.value.map(|value| value.version()) == version;
+        now.revision() == view.revision() || now.find(id).is_ok_and(|node| node.is_some_and(|node| same(node.content)))
     }
 
     /// A directory's entries in the order of their names, those not committed yet included.

@@ -105,3 +105,19 @@ fn a_file_that_was_overtaken_while_it_was_opened_is_known() {
         world.ns.release(&file);
     }
 }
+
+#[test]
+fn what_was_overtaken_while_it_was_looked_at_is_not_told_to_be_kept() {
+    let (world, who) = (World::new(), Who::new(1, 10, &[]));
+    world.put(&who, "dev/variables/a", b"one").unwrap();
+    let id = world.at("dev/variables/a").unwrap().node;
+    let view = world.ns.view().unwrap();
+    let node = view.node(id).unwrap().content;
+    let lasting = || world.ns.stored_attributes(&view, id, &node).unwrap().lasting;
+    assert!(lasting());
+    world.put(&who, "dev/variables/other", b"one").unwrap();
+    assert!(lasting(), "another key's commit");
+    // Whoever wrote has left again, so that nothing is open.
+    world.put(&who, "dev/variables/a", b"two").unwrap();
+    assert!(!lasting());
+}
