@@ -43,6 +43,12 @@ impl Medium {
         self.0.path().join("medium").join(below)
     }
 
+    /// The file that it is in, where it is on a disk.
+    #[allow(dead_code)] // what other programs of tests need beyond this
+    pub fn image(&self) -> Option<PathBuf> {
+        Some(self.0.path().join("image")).filter(|image| image.exists())
+    }
+
     /// Leaves no room.
     pub fn fill(&self) {
         let mut filler = File::options().append(true).create(true).open(self.path("filler")).expect("a filler");

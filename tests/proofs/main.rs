@@ -14,6 +14,7 @@ mod failing;
 mod fixture;
 #[path = "../mount/harness.rs"]
 mod harness;
+mod leak;
 #[path = "../mount/medium.rs"]
 mod medium;
 #[path = "../mount/peer.rs"]
@@ -32,6 +33,7 @@ use harness::{Case, Family};
 
 const FAMILIES: &[Family] = &[
     Family::mounting("torn", torn::CASES),
+    Family::mounting("leak", leak::CASES).with(&[("prlimit", "util-linux")]),
     Family::mounting("crash", crash::CASES),
     Family::plain("power", power::CASES),
     Family::plain("tamper", tamper::CASES),
