@@ -362,7 +362,9 @@ impl Namespace {
         let mut merged = SecretBytes::new();
         let bytes: &[u8] = match content {
             Content::Whole(bytes) => {
-                if bytes.len() as u64 == current.size && self.may_compare(actor, id, &node, bytes) {
+                // Whoever writes takes the set-id bits away, also by writing what is there.
+                let same_length = bytes.len() as u64 == current.size && !end_set_id(&mut node.clone(), actor);
+                if same_length && self.may_compare(actor, id, &node, bytes) {
                     let (_, value) = view.current_value(id, &node)?;
                     if *self.opened(view, id, &node, current.own, value, None)? == **bytes {
                         return Ok(current);

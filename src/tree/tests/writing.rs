@@ -93,6 +93,17 @@ fn the_same_value_is_no_version() {
 }
 
 #[test]
+fn the_same_value_ends_set_id_too() {
+    let (world, svc, other) = (World::new(), Who::new(1, 10, &[]), Who::new(2, 10, &[]));
+    for path in ["dev/variables/a", "dev/secrets/a"] {
+        world.put(&svc, path, b"value").unwrap();
+        world.chmod(&svc, path, 0o6770).unwrap();
+        world.put(&other, path, b"value").unwrap();
+        assert_eq!(world.at(path).unwrap().permissions.mode, mode(0o770), "{path}");
+    }
+}
+
+#[test]
 fn appended_lines_of_many_writers_all_stay() {
     let world = World::new();
     for path in ["dev/variables/log", "dev/secrets/log"] {
