@@ -17,6 +17,7 @@ mod harness;
 mod leak;
 #[path = "../mount/medium.rs"]
 mod medium;
+mod model;
 #[path = "../mount/peer.rs"]
 mod peer;
 mod power;
@@ -32,6 +33,7 @@ mod worker;
 use harness::{Case, Family};
 
 const FAMILIES: &[Family] = &[
+    Family::mounting("model", model::CASES),
     Family::mounting("torn", torn::CASES),
     Family::mounting("leak", leak::CASES).with(&[("prlimit", "util-linux")]),
     Family::mounting("crash", crash::CASES),
@@ -46,7 +48,7 @@ const FAMILIES: &[Family] = &[
 ];
 
 fn main() {
-    worker::divert(&[torn::ROLES]);
+    worker::divert(&[torn::ROLES, model::ROLES]);
     harness::announce(FAMILIES);
     harness::run(FAMILIES)
 }

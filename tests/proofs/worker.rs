@@ -1,9 +1,9 @@
 //! Processes of this very program under other ids: as fast as the test itself, and callers of their own to the daemon.
 //!
-//! A worker ends in order once its input ends, so none outlives the test. It says what went wrong as its last line, and ends
+//! A worker ends once its input ends, so none outlives the test. It says what went wrong as its last line, and ends
 //! with 1.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,14 +15,15 @@ use crate::fixture::User;
 /// The first argument of a worker.
 const MARK: &str = "--worker";
 
-/// What a worker does with its arguments, and when it is to stop. Its answer is its last line.
-pub type Role = (&'static str, fn(&[String], &Stop) -> Result<String, String>);
+/// What a worker does with its arguments. Its answer is its last line.
+pub type Role = (&'static str, fn(&[String]) -> Result<String, String>);
 
 /// Whether whoever started the worker has ended its input.
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    fn watch() -> Stop {
+    /// For a worker that is told nothing else.
+    pub fn watch() -> Stop {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = stop.clone();
         std::thread::spawn(move || {
@@ -38,7 +39,7 @@ impl Stop {
 }
 
 /// Does the work of a worker and ends, where the program was started as one.
-pub fn divert(roles: &[Role]) {
+pub fn divert(roles: &[&[Role]]) {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [mark, role, uid, gid, groups, rest @ ..] = arguments.as_slice() else { return };
     if mark != MARK {
@@ -48,8 +49,8 @@ pub fn divert(roles: &[Role]) {
     let groups: Vec<Gid> = groups.split(',').filter(|id| !id.is_empty()).map(|id| Gid::from_raw(number(id))).collect();
     let (uid, gid) = (Uid::from_raw(number(uid)), Gid::from_raw(number(gid)));
     setgroups(&groups).and_then(|()| setresgid(gid, gid, gid)).and_then(|()| setresuid(uid, uid, uid)).expect("root");
-    let (_, work) = roles.iter().find(|(name, _)| name == role).expect("a role");
-    let (code, said) = match work(rest, &Stop::watch()) {
+    let (_, work) = roles.iter().copied().flatten().find(|(name, _)| name == role).expect("a role");
+    let (code, said) = match work(rest) {
         Ok(said) => (0, said),
         Err(said) => (1, said),
     };
@@ -73,6 +74,16 @@ impl Worker {
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().expect("a pipe"));
         Worker { process, input, output }
+    }
+
+    /// Tells it a line, and hears one.
+    pub fn ask(&mut self, line: &str) -> String {
+        let input = self.input.as_mut().expect("a pipe");
+        writeln!(input, "{line}").and_then(|()| input.flush()).expect("the worker listens");
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).expect("the worker answers");
+        assert!(answer.ends_with('\n'), "the worker ended at {line}");
+        answer.trim_end_matches('\n').to_owned()
     }
 
     /// Waits for its end, and hears its last line.

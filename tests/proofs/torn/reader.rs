@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{IoSliceMut, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::value::{Generation, LARGEST, examine};
@@ -39,8 +39,9 @@ struct Reader {
 
 /// Reads the values below a directory so many times; how often in which way, and how many values it saw. Arguments: the
 /// directory, how many keys, its number as a writer, a seed, how many reads.
-pub fn work(arguments: &[String], stop: &Stop) -> Result<String, String> {
+pub fn work(arguments: &[String]) -> Result<String, String> {
     let [directory, keys, writer, seed, reads] = arguments else { return Err("five arguments".into()) };
+    let stop = Stop::watch();
     let number = |text: &String| text.parse::<usize>().expect("a number");
     let (keys, reads) = (number(keys), number(reads));
     let random = Random(number(seed) as u64);
@@ -250,7 +251,7 @@ impl Reader {
 
 fn version(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut number = vec![0; 32];
-    let length = rustix::fs::getxattr(&PathBuf::from(path), "system.keyfs.version", &mut number)?;
+    let length = rustix::fs::getxattr(path, "system.keyfs.version", &mut number)?;
     number.truncate(length);
     Ok(number)
 }

@@ -11,8 +11,9 @@ use crate::worker::Stop;
 
 /// Replaces the values below a directory until it is told to stop; how many it has stored. Arguments: the directory, how many
 /// keys, its number, a seed, and one that it has no use for.
-pub fn work(arguments: &[String], stop: &Stop) -> Result<String, String> {
+pub fn work(arguments: &[String]) -> Result<String, String> {
     let [directory, keys, writer, seed, _] = arguments else { return Err("five arguments".into()) };
+    let stop = Stop::watch();
     let number = |text: &String| text.parse::<u64>().expect("a number");
     let (keys, writer) = (number(keys), number(writer));
     let mut random = Random(number(seed));
