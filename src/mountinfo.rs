@@ -37,7 +37,8 @@ pub fn at(path: &Path) -> io::Result<Option<Mount>> {
     Ok(read()?.into_iter().rev().find(|mount| mount.mount_point == path))
 }
 
-fn parse(table: &[u8]) -> Vec<Mount> {
+/// The mounts of such a table; what is no line of one is left out.
+pub fn parse(table: &[u8]) -> Vec<Mount> {
     table.split(|&byte| byte == b'\n').filter_map(parse_line).collect()
 }
 

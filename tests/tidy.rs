@@ -121,7 +121,7 @@ fn each_library_has_its_place() {
 
 #[test]
 fn files_are_short_and_say_what_they_are() {
-    for below in ["src", "tests", "benches", "examples"] {
+    for below in ["src", "tests", "benches", "examples", "fuzz"] {
         for path in files(below, ".rs") {
             let text = read(&path);
             assert!(text.starts_with("//! "), "{path} doesn't say what it is");

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]
 #![allow(dead_code)] // the fixture is shared with the tests on a mount
 
+mod corpus;
 mod crash;
 mod disk;
 mod failing;
@@ -42,6 +43,7 @@ const FAMILIES: &[Family] = &[
     Family::mounting("tamper_by_mount", tamper::MOUNTED),
     Family::mounting("disk", disk::CASES).with(disk::TOOLS),
     Family::mounting("soak", soak::CASES),
+    Family::plain("corpus", corpus::CASES),
     Family::mounting("pjdfstest", suites::PJDFSTEST).with(suites::PJDFSTEST_TOOLS),
     Family::mounting("fsx", suites::FSX).with(suites::FSX_TOOLS),
     Family::mounting("stress", suites::STRESS).with(suites::STRESS_TOOLS),
