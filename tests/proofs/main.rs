@@ -15,6 +15,7 @@ mod failing;
 mod fixture;
 #[path = "../mount/harness.rs"]
 mod harness;
+mod hostile;
 mod leak;
 #[path = "../mount/medium.rs"]
 mod medium;
@@ -37,6 +38,7 @@ const FAMILIES: &[Family] = &[
     Family::mounting("model", model::CASES),
     Family::mounting("torn", torn::CASES),
     Family::mounting("leak", leak::CASES).with(&[("prlimit", "util-linux")]),
+    Family::mounting("hostile", hostile::CASES),
     Family::mounting("crash", crash::CASES),
     Family::plain("power", power::CASES),
     Family::plain("tamper", tamper::CASES),
