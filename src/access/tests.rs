@@ -188,6 +188,17 @@ fn triples() -> impl Iterator<Item = [u8; 3]> {
 }
 
 #[test]
+fn a_mode_is_its_twelve_bits() {
+    for bits in 0..=0o7777 {
+        let mode = Mode::from_bits(bits | 0o100_000);
+        assert_eq!(u32::from(mode.bits()), bits);
+        let class = |shift: u32| Rights::from_bits((bits >> shift) as u8 & 7);
+        assert_eq!((mode.owner(), mode.group(), mode.other()), (class(6), class(3), class(0)));
+        assert_eq!(mode.to_string(), format!("{bits:04o}"));
+    }
+}
+
+#[test]
 fn check_is_the_algorithm_of_acl_5_for_every_combination() {
     let callers = callers();
     for plain in plain_for_check() {
