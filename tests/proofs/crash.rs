@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::fixture::{Mount, wait_for};
 use crate::harness::Case;
+use crate::log::complaints;
 use crate::scale::{Random, either, seed};
 use crate::values::{number, put, value};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -158,8 +159,7 @@ fn what_was_acknowledged_survives() {
     assert!(unanswered > 0, "every kill met nobody at work");
     mount.restart();
     writers.iter_mut().for_each(|writer| writer.check(&mount, seed));
-    let bad = mount.logged().lines().filter(|line| line.contains("ERROR")).map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(bad, Vec::<String>::new());
+    assert_eq!(complaints(&mount), [""; 0]);
 }
 
 /// What a call comes to whose daemon went away.

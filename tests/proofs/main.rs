@@ -17,6 +17,7 @@ mod fixture;
 mod harness;
 mod hostile;
 mod leak;
+mod log;
 #[path = "../mount/medium.rs"]
 mod medium;
 mod model;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::fixture::{Mount, User};
 use crate::harness::Case;
+use crate::log::complaints;
 use crate::scale::{either, seed};
 
 pub const CASES: &[Case] = &[("what_the_daemon_takes_stays_what_it_was", what_the_daemon_takes_stays_what_it_was)];
@@ -121,8 +122,6 @@ fn what_the_daemon_takes_stays_what_it_was() {
     assert!(last.resident <= warm.resident + warm.resident / 10, "{warm:?} {last:?}");
     assert!(last.resident <= RESIDENT, "{last:?}");
     assert!(last.store <= warm.store + warm.store / 4, "{warm:?} {last:?}");
-    let log = mount.logged();
-    let bad: Vec<_> = log.lines().filter(|line| line.contains("ERROR") || line.contains("WARN")).collect();
-    assert_eq!(bad, Vec::<&str>::new());
+    assert_eq!(complaints(&mount), [""; 0]);
     mount.restart();
 }

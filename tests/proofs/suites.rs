@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::fixture::{Mount, User};
 use crate::harness::{Case, Tool};
+use crate::log::complaints;
 use crate::scale::{either, seed};
 
 pub const PJDFSTEST: &[Case] = &[
@@ -49,9 +50,7 @@ fn said(output: &Output) -> String {
 /// That the daemon is as it was, and had nothing to complain of.
 #[track_caller]
 fn is_well(mount: &mut Mount) {
-    let log = mount.logged();
-    let bad = log.lines().filter(|line| line.contains("ERROR") || line.contains("panicked"));
-    assert_eq!(bad.collect::<Vec<_>>(), Vec::<&str>::new());
+    assert_eq!(complaints(mount), [""; 0]);
     // What the suite left is a store that opens, every page and row checked.
     mount.restart();
 }

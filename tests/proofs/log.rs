@@ -1,0 +1,11 @@
+//! What a daemon's log says that it should not.
+
+use crate::fixture::Mount;
+
+/// Errors, warnings and panics.
+pub fn complaints(mount: &Mount) -> Vec<String> {
+    // A signal's notice that comes when its request has been answered is answered too, and there is nobody left for that.
+    let late = |line: &&str| line.contains("Failed to send FUSE reply: No such file or directory");
+    let complains = |line: &&str| ["ERROR", "WARN", "panicked"].iter().any(|word| line.contains(word));
+    mount.logged().lines().filter(complains).filter(|line| !late(line)).map(str::to_owned).collect()
+}
