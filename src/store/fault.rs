@@ -31,13 +31,34 @@ pub struct FaultStore<S> {
     inner: S,
     commits: AtomicU64,
     plan: Mutex<BTreeMap<u64, Fault>>,
-    reads_fail: Arc<AtomicBool>,
+    reads: Arc<Reads>,
+}
+
+/// Which reads fail.
+struct Reads {
+    all: AtomicBool,
+    /// How many are made before one fails; [`u64::MAX`] where none is to.
+    before: AtomicU64,
+}
+
+impl Reads {
+    fn check(&self) -> Result<(), StoreError> {
+        let next =
+            |before: u64| if before == u64::MAX { None } else { Some(before.checked_sub(1).unwrap_or(u64::MAX)) };
+        let fails = self.before.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next) == Ok(0);
+        if fails || self.all.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("as planned".into()))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl<S: Store> FaultStore<S> {
     /// Wraps a store, with nothing planned.
     pub fn new(inner: S) -> Self {
-        Self { inner, commits: AtomicU64::new(0), plan: Mutex::default(), reads_fail: Arc::default() }
+        let reads = Reads { all: AtomicBool::new(false), before: AtomicU64::new(u64::MAX) };
+        Self { inner, commits: AtomicU64::new(0), plan: Mutex::default(), reads: Arc::new(reads) }
     }
 
     /// Plans that the `n`-th commit from now fails, 0 being the next. A batch that is refused counts.
@@ -49,7 +70,17 @@ impl<S: Store> FaultStore<S> {
     /// Makes every read fail with [`StoreError::Unavailable`] from now on, those of snapshots at hand included, or no
     /// longer.
     pub fn fail_reads(&self, fail: bool) {
-        self.reads_fail.store(fail, Ordering::SeqCst);
+        self.reads.all.store(fail, Ordering::SeqCst);
+    }
+
+    /// Plans that the `n`-th read from now fails with [`StoreError::Unavailable`], 0 being the next, and no other.
+    pub fn fail_read(&self, n: u64) {
+        self.reads.before.store(n, Ordering::SeqCst);
+    }
+
+    /// Plans no such read any longer. Whether it was to come still.
+    pub fn spare_read(&self) -> bool {
+        self.reads.before.swap(u64::MAX, Ordering::SeqCst) != u64::MAX
     }
 
     /// The store that is wrapped.
@@ -58,14 +89,10 @@ impl<S: Store> FaultStore<S> {
     }
 }
 
-fn readable(reads_fail: &AtomicBool) -> Result<(), StoreError> {
-    if reads_fail.load(Ordering::SeqCst) { Err(StoreError::Unavailable("as planned".into())) } else { Ok(()) }
-}
-
 impl<S: Store> Store for FaultStore<S> {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
-        readable(&self.reads_fail)?;
-        Ok(Box::new(FaultSnapshot { inner: self.inner.snapshot()?, reads_fail: self.reads_fail.clone() }))
+        self.reads.check()?;
+        Ok(Box::new(FaultSnapshot { inner: self.inner.snapshot()?, reads: self.reads.clone() }))
     }
 
     fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
@@ -82,7 +109,7 @@ impl<S: Store> Store for FaultStore<S> {
     }
 
     fn changes(&self, since: Revision) -> Result<Changes, StoreError> {
-        readable(&self.reads_fail)?;
+        self.reads.check()?;
         self.inner.changes(since)
     }
 
@@ -91,14 +118,14 @@ impl<S: Store> Store for FaultStore<S> {
     }
 
     fn usage(&self) -> Result<Usage, StoreError> {
-        readable(&self.reads_fail)?;
+        self.reads.check()?;
         self.inner.usage()
     }
 }
 
 struct FaultSnapshot {
     inner: Box<dyn Snapshot>,
-    reads_fail: Arc<AtomicBool>,
+    reads: Arc<Reads>,
 }
 
 impl Snapshot for FaultSnapshot {
@@ -107,12 +134,12 @@ impl Snapshot for FaultSnapshot {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        readable(&self.reads_fail)?;
+        self.reads.check()?;
         self.inner.get(key)
     }
 
     fn scan(&self, range: Range<&[u8]>, page: Page) -> Result<Vec<(Key, Row)>, StoreError> {
-        readable(&self.reads_fail)?;
+        self.reads.check()?;
         self.inner.scan(range, page)
     }
 }

@@ -134,8 +134,10 @@ impl Namespace {
         };
         // Another new entry of that name may have gone to the store since it was looked for there. From here on none does,
         // since the name is this one's.
-        if self.view()?.entry(parent, name)?.is_some() {
+        let taken = self.view().and_then(|view| Ok(view.entry(parent, name)?.is_some()));
+        if !matches!(taken, Ok(false)) {
             self.overlay.forget(id, &pending.state().node);
+            taken?;
             let existing = self.lookup(parent, name)?;
             return self.open_existing(actor, &existing, mode, exclusive);
         }

@@ -79,3 +79,24 @@ fn a_store_that_does_not_answer_is_an_error() {
     world.store.fail_reads(false);
     assert_eq!(world.read(&svc, &file).unwrap(), b"old");
 }
+
+#[test]
+fn a_name_is_nobodys_where_its_file_could_not_be_opened() {
+    let (world, svc) = (World::new(), root());
+    let (parent, made) = world.seat("dev/secrets/a");
+    let create = || world.ns.create(&svc, parent, &made, (mode(0o600), mode(0)), REWRITE, true);
+    let mut failed = 0;
+    for read in 0.. {
+        world.store.fail_read(read);
+        let outcome = create();
+        if world.store.spare_read() {
+            // It took fewer reads.
+            outcome.unwrap();
+            break;
+        }
+        refused!(outcome.map(drop), Error::Store(_));
+        refused!(world.at("dev/secrets/a"), Error::NotFound);
+        failed += 1;
+    }
+    assert!(failed >= 3, "{failed}");
+}
