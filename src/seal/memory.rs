@@ -220,6 +220,21 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
+/// Has the allocator hold less of what was given back to it: from the middle of what it keeps, a locked page can't go back to the
+/// kernel, so with an arena for each thread every one of them would grow to the most that its thread ever took.
+pub fn keep_little() {
+    /// From so many bytes on, memory is mapped by itself, and unmapped when it is given back. It is what malloc(3) begins with
+    /// and moves away from as it meets larger ones, such as values and the buffers of requests.
+    #[cfg(target_env = "gnu")]
+    const MAPPED: libc::c_int = 128 << 10;
+    // SAFETY: it sets two of the allocator's numbers, under the allocator's own lock.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED);
+    }
+}
+
 /// How much of the process's memory is kept from the swap space.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Locking {

@@ -141,6 +141,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let files = arguments.files()?;
     // Before a key is read: no core, no debugger of the same user, nothing swapped out.
     memory::forbid_dumps().map_err(|error| Failure::system(format!("core dumps can't be forbidden: {error}")))?;
+    memory::keep_little();
     let locking = memory::lock_process();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     // Every thread inherits the mask, so that the one that waits for signals gets them.
