@@ -21,7 +21,7 @@ pub fn draw(path: &Path, times: [f64; 3], parts: &Parts) {
     let [bare, variable, secret] = times;
     let inside = parts.secret + parts.groups + parts.program;
     let tree = parts.secret - parts.record - parts.audit;
-    const KERNEL: (&str, &str) = ("kernel, FUSE, and the way from thread to thread", "#9aa5b1");
+    const KERNEL: (&str, &str) = ("kernel, FUSE, the way from thread to thread, and what is not at hand", "#9aa5b1");
     let segment = |(what, colour): (&'static str, &'static str), time: f64| (what, colour, time);
     let bars: [(&str, Vec<Segment>); 3] = [
         ("bare, 3 requests", vec![segment(KERNEL, bare)]),
