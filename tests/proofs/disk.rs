@@ -132,7 +132,9 @@ fn a_store_fills_up_in_the_middle_of_commits() {
             let then: Vec<_> = kept.iter().map(stored).collect();
             wait_for("commits of everybody", || kept.iter().zip(&then).all(|(key, then)| stored(key) > *then));
             // Ten small versions push a large one out of the history.
-            let small = |name: &String| (0..11).for_each(|n| put(&mount.path(name), &[n]).expect("room again"));
+            let small = |name: &String| {
+                (0..11).for_each(|n| wait_for("room again", || put(&mount.path(name), &[n]).is_ok()));
+            };
             (0..fillers).map(|n| format!("prod/variables/filler{n}")).for_each(|name| small(&name));
         }
         drop(ended);

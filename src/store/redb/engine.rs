@@ -138,14 +138,22 @@ impl Engine {
     pub(super) fn look(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
         let signals = Arc::new(Signals::new());
         let database = open_database(medium.clone(), &signals, How::Closed)?;
-        match guarded(|| identify(&database))? {
-            Some(THIS_FORMAT) => {}
-            Some(other) => return Err(Refusal::Format(other)),
-            None => return Err(Refusal::NotAStore),
-        }
-        let engine = Self::over(medium, database, signals)?;
-        engine.lent().writes = false;
-        Ok(engine)
+        let identified = guarded(|| {
+            let format = identify(&database)?;
+            Ok((format, View::of(&database, 0)))
+        });
+        let refusal = match identified {
+            Ok((Some(THIS_FORMAT), Ok(_))) => {
+                let engine = Self::over(medium, database, signals)?;
+                engine.lent().writes = false;
+                return Ok(engine);
+            }
+            Ok((Some(THIS_FORMAT), Err(trouble))) | Err(trouble) => trouble.into(),
+            Ok((Some(other), _)) => Refusal::Format(other),
+            Ok((None, _)) => Refusal::NotAStore,
+        };
+        leave(database);
+        Err(refusal)
     }
 
     /// Opens what was checked.
@@ -413,6 +421,16 @@ impl Engine {
         self.medium.release();
     }
 
+    /// The same for what may be damaged.
+    pub(super) fn abandon(&self) {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        slot.failed = Some((closed(), None));
+        if let Some(database) = slot.database.take() {
+            leave(database);
+        }
+        self.medium.release();
+    }
+
     fn lent(&self) -> MutexGuard<'_, Lent> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -530,4 +548,11 @@ fn open_database(medium: Arc<dyn Medium>, signals: &Arc<Signals>, how: How) -> R
 /// Closes a database. Where that fails, the next opening repairs what it left: every commit is on the medium already.
 fn close_database(database: Database) {
     let _ = guarded(|| Ok(database.close()?));
+}
+
+/// Lets go of a database that may be damaged, and that nothing was written to, without closing it: redb commits once more
+/// as it closes, and where pages make no sense it panics within a destructor, which ends the process. What it has in memory
+/// is lost, of which there is little, once: whoever met such a file ends.
+fn leave(database: Database) {
+    std::mem::forget(database);
 }

@@ -96,7 +96,12 @@ impl Tried {
 impl Drop for Tried {
     fn drop(&mut self) {
         // The file is free once it is gone.
-        let _ = join(self.checking.take());
+        if self.checking.is_some() {
+            self.whole = join(self.checking.take()).is_ok();
+        }
+        if !self.whole {
+            self.store.engine.abandon();
+        }
     }
 }
 
