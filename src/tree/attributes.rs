@@ -90,9 +90,18 @@ impl Namespace {
     pub fn set_attributes(&self, actor: &dyn Actor, id: NodeId, change: Change) -> Result<(), Error> {
         let edit = |node: &Node| {
             let mut permissions = node.permissions.clone();
+            let mut mode = change.mode;
+            let given_away = change.owner.is_some() || change.group.is_some();
+            if given_away && node.kind == Kind::File && permissions.mode.contains(Mode::SETGID) {
+                // Of a file that changes hands the kernel takes set-group-id itself, but on FUSE only where the group may execute.
+                permissions = edit::without_foreign_setgid(permissions, &caller(actor));
+                if !permissions.mode.contains(Mode::SETGID) {
+                    mode = mode.map(|mode| mode.without(Mode::SETGID));
+                }
+            }
             permissions.owner = change.owner.unwrap_or(permissions.owner);
             permissions.group = change.group.unwrap_or(permissions.group);
-            if let Some(mode) = change.mode {
+            if let Some(mode) = mode {
                 permissions = edit::chmod(&permissions, mode, &caller(actor), is_secret_file(node));
             }
             Ok(permissions)

@@ -286,3 +286,19 @@ fn every_change_is_one_line() {
         ["mkdir d", "put d/a", "rename d/a", "exchange d", "permission d", "remove d", "remove b"]
     );
 }
+
+#[test]
+fn a_file_that_changes_hands_loses_set_group_id_by_whom_its_group_does_not_have() {
+    let world = World::new();
+    let maker = Who::new(1, 10, &[]);
+    for (bits, owner_groups, left) in [(0o2700, vec![], 0o700), (0o2700, vec![10], 0o2700), (0o640, vec![], 0o640)] {
+        let path = format!("dev/variables/{bits:o}-{}", owner_groups.len());
+        let file = world.create(&maker, &path, bits, REWRITE).unwrap();
+        world.close(&maker, &file).unwrap();
+        let id = world.at(&path).unwrap().node;
+        let change = AttributeChange { group: Some(Gid(30)), ..Default::default() };
+        world.ns.set_attributes(&Who::new(1, 30, &owner_groups), id, change).unwrap();
+        let permissions = world.at(&path).unwrap().permissions;
+        assert_eq!((permissions.mode, permissions.group), (mode(left), Gid(30)), "{path}");
+    }
+}
