@@ -117,9 +117,11 @@ impl Course<'_> {
         let flushed = ns.flush(who, &file);
         ns.release(&file);
         let answer = written.and(flushed);
+        let held = self.held.iter().any(|held| held.node == node && held.file.mode().write);
         match &answer {
-            // An empty value waits for the writer's last descriptor, and another handle may commit after that.
-            Ok(()) if !value.is_empty() => drop(self.values.insert(node, value)),
+            // An empty value waits for the writer's last descriptor, and another handle may commit after that; so may one that
+            // is held, also with a rename.
+            Ok(()) if !value.is_empty() && !held => drop(self.values.insert(node, value)),
             Ok(()) | Err(Error::Store(_)) => drop(self.values.remove(&node)),
             Err(_) => {}
         }
