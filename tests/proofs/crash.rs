@@ -133,7 +133,7 @@ fn what_was_acknowledged_survives() {
                     loop {
                         match writer.work(mount, acknowledged) {
                             Ok(()) => {}
-                            Err(error) if is_the_end(&error) => return,
+                            Err(error) if is_the_end(&error, mount) => return,
                             Err(error) => panic!("seed {seed}, {}: {error}\n{}", writer.place, mount.logged()),
                         }
                     }
@@ -163,6 +163,10 @@ fn what_was_acknowledged_survives() {
 }
 
 /// What a call comes to whose daemon went away.
-fn is_the_end(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNABORTED | libc::EINTR))
+fn is_the_end(error: &io::Error, mount: &Mount) -> bool {
+    let gone = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNABORTED));
+    // The kernel makes EIO of some calls that it breaks off; where the daemon is there still, that is a fault.
+    let broken_off =
+        || error.raw_os_error() == Some(libc::EIO) && std::fs::metadata(mount.root()).is_err_and(|e| gone(&e));
+    gone(error) || error.raw_os_error() == Some(libc::EINTR) || broken_off()
 }
