@@ -7,6 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod reference;
+#[allow(clippy::expect_used, dead_code, unreachable_pub)] // shared with the proofs, which use all of it
+#[path = "../proofs/scale.rs"]
+mod scale;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -28,34 +31,12 @@ use keyfs::tree::{
     unlock, verify,
 };
 use reference::{Entry, Model, Path, Perm};
+use scale::Random;
 
 /// How many versions a key keeps.
 const KEPT: usize = 10;
 /// The longest value.
 const LIMIT: usize = 40;
-
-// ---- chance ----
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
 
 // ---- callers ----
 
@@ -487,10 +468,9 @@ const IN_FILE: (u64, usize) = (8, 600);
 
 /// The numbers of the random runs, ten times as many in the long form.
 fn seeds(count: u64) -> Vec<u64> {
-    let long = std::env::var_os("KEYFS_PROOFS").is_some_and(|form| form == "long");
     match std::env::var("KEYFS_MODEL_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (1..=if long { 10 * count } else { count }).collect(),
+        Err(_) => (1..=scale::either(count, 10 * count)).collect(),
     }
 }
 
