@@ -98,15 +98,16 @@ fn kind(own: &[u8], page: &[u8], number: usize, key: u64) -> &'static str {
     let mut other = Vec::new();
     let generation = Generation::of(page).filter(|found| found.key() == key && found.writer() < 100);
     generation.inspect(|generation| generation.fill(&mut other));
+    let shown = page.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     match (begun(own), begun(&other)) {
         ((true, true, _), _) => "own pages",
         (_, (true, true, _)) => "pages of another version",
-        _ if page.iter().all(|byte| *byte == 0) => "zero pages",
+        _ if shown == 0 => "zero pages",
         // What was cut off is zero in the last page that stays.
-        ((_, true, alike), _) | (_, (_, true, alike)) if page[alike..].iter().all(|byte| *byte == 0) => {
-            "pages cut short"
-        }
-        _ => panic!("a page that nobody stored, of {:x?}", parts(page)),
+        ((_, true, alike), _) | (_, (_, true, alike)) if shown <= alike => "pages cut short",
+        // Where the size of one value cuts another, or a value ends right behind the start of a page.
+        _ if shown < Generation::BYTES => "pages too short to say of which version",
+        _ => panic!("page {number} that nobody stored, {shown} of its {} bytes, of {:x?}", page.len(), parts(page)),
     }
 }
 

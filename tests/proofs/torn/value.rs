@@ -15,6 +15,9 @@ const RUN: usize = 64;
 pub struct Generation(u64);
 
 impl Generation {
+    /// How many bytes at the beginning of a run say which value it is of.
+    pub const BYTES: usize = 8;
+
     pub fn new(writer: u64, key: u64, count: u64) -> Generation {
         assert!(writer < 1 << 16 && key < 1 << 8 && count < 1 << 40);
         Generation(writer << 48 | key << 40 | count)
@@ -52,7 +55,7 @@ impl Generation {
 
     /// Which value a run of bytes says that it is of.
     pub fn of(run: &[u8]) -> Option<Generation> {
-        Some(Generation(u64::from_le_bytes(run.get(..8)?.try_into().ok()?)))
+        Some(Generation(u64::from_le_bytes(run.get(..Self::BYTES)?.try_into().ok()?)))
     }
 }
 
