@@ -10,6 +10,7 @@
 //! It deliberately decides nothing: who is let in is `access`'s to say, what is stored where is `tree`'s.
 
 pub mod identity;
+mod keys;
 pub mod memory;
 mod record;
 
@@ -23,6 +24,7 @@ use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use self::identity::Identities;
+use self::keys::PayloadKeys;
 use self::memory::{MemoryError, SecretBytes};
 use crate::access::Permissions;
 use crate::access::gate::Grant;
@@ -65,7 +67,7 @@ pub struct Fingerprint(pub [u8; 16]);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -127,7 +129,7 @@ impl StoreKey {
         identities: &Identities,
     ) -> Result<StoreKey, SealError> {
         for slot in slots {
-            match record::decrypt(slot, identities.as_age()) {
+            match record::unwrap(slot, identities.as_age()).and_then(|payload| payload.open(slot)) {
                 Ok(key) if key.len() == KEY_BYTES => return Ok(StoreKey(key)),
                 Err(error @ SealError::Memory(_)) => return Err(error),
                 Ok(_) | Err(_) => {}
@@ -222,6 +224,7 @@ pub struct Seal {
     ledger_key: SecretBytes,
     stanza: Arc<record::LocalKey>,
     recipients: Vec<age::x25519::Recipient>,
+    keys: PayloadKeys,
 }
 
 impl Seal {
@@ -233,6 +236,7 @@ impl Seal {
             ledger_key: key.derive("keyfs v1 ledger")?,
             stanza: Arc::new(record::LocalKey::new(key.derive("keyfs v1 file key")?)),
             recipients,
+            keys: PayloadKeys::new()?,
         })
     }
 
@@ -292,13 +296,22 @@ impl Seal {
         if grant.node() != binding.node {
             return Err(SealError::Tampered("the grant is for another entry"));
         }
-        let plaintext = record::decrypt(record, std::iter::once(&*self.stanza as &dyn age::Identity))?;
+        let place = (binding.node, binding.version);
+        let known = self.keys.get(place, record);
+        let new = known.is_none();
+        let payload = match known {
+            Some(payload) => payload,
+            None => record::unwrap(record, std::iter::once(&*self.stanza as &dyn age::Identity))?,
+        };
+        let plaintext = payload.open(record)?;
         let line = binding.line(self.store);
-        if plaintext.starts_with(line.as_bytes()) {
-            Ok(Opened { plaintext, start: line.len() })
-        } else {
-            Err(SealError::Tampered("the record was sealed for another place"))
+        if !plaintext.starts_with(line.as_bytes()) {
+            return Err(SealError::Tampered("the record was sealed for another place"));
         }
+        if new {
+            self.keys.keep(place, record, &payload);
+        }
+        Ok(Opened { plaintext, start: line.len() })
     }
 }
 

@@ -117,8 +117,12 @@ fn only_our_stanza_first_and_once_opens() {
 #[test]
 fn no_changed_record_opens() {
     let (seal, _) = seal();
-    for value in [CANARY, b""] {
+    for (value, known) in [(CANARY, false), (CANARY, true), (b"", false), (b"", true)] {
         let record = seal.seal(&binding(), value).unwrap();
+        // Its key is at hand from then on.
+        if known {
+            open(&seal, &record).unwrap();
+        }
         for place in 0..record.len() {
             for bit in 0..8 {
                 let mut changed = record.clone();
@@ -135,6 +139,7 @@ fn no_changed_record_opens() {
     // Chunks can't be left out or put in another order.
     let chunk = (64 << 10) + 16;
     let record = seal.seal(&binding(), &vec![1; 256 << 10]).unwrap();
+    open(&seal, &record).unwrap();
     let start = record.len() - (record.len() - 300) / chunk * chunk;
     for cut in [record.len() - chunk, record.len() - 2 * chunk] {
         assert!(open(&seal, &record[..cut]).is_err());
@@ -143,6 +148,33 @@ fn no_changed_record_opens() {
     let (front, back) = swapped[start..].split_at_mut(chunk);
     front[..chunk].swap_with_slice(&mut back[..chunk]);
     assert!(open(&seal, &swapped).is_err());
+}
+
+#[test]
+fn a_key_that_is_at_hand_opens_its_own_record_alone() {
+    let (seal, _) = seal();
+    let [one, other] = [CANARY, b"another"].map(|value| seal.seal(&binding(), value).unwrap());
+    for _ in 0..2 {
+        assert_eq!(open(&seal, &one).unwrap(), CANARY);
+        assert_eq!(open(&seal, &one).unwrap(), CANARY);
+        assert_eq!(open(&seal, &other).unwrap(), b"another");
+    }
+    // The header of one with the payload of the other.
+    let start = |record: &[u8]| record.len() - (binding().line(STORE).len() + 16);
+    let (header, payload) = (&one[..start(&one) - CANARY.len()], &other[start(&other) - b"another".len()..]);
+    assert!(open(&seal, &[header, payload].concat()).is_err());
+    // Places that share a slot.
+    let slots = keys::KEPT as u64;
+    for version in [3, 3 + slots, 3 + 2 * slots, 3] {
+        let binding = Binding::new(NODE, Version(version), &permissions());
+        let value = version.to_string();
+        let record = seal.seal(&binding, value.as_bytes()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(seal.open(grant(NODE), &binding, &record).unwrap().value(), value.as_bytes());
+        }
+        assert!(open(&seal, &record).is_err() || version == 3);
+    }
+    assert_eq!(open(&seal, &one).unwrap(), CANARY);
 }
 
 #[test]
