@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - Batches that wait at the same time share one transaction and one sync; a batch is answered after that.
-//! - Every batch is answered: by the committer, or with an error where that is gone.
+//! - Every batch is answered, whatever becomes of the thread that commits it.
 //! - A file that is refused has not been changed, and one that is open belongs to this process alone.
 //! - A lack of space changes nothing: what was committed stays readable, and commits go on once there is room.
 //! - A damaged file is an error, never a panic that leaves this module and never a wait without end.
@@ -12,6 +12,7 @@
 
 mod compact;
 mod engine;
+mod group;
 mod ledger;
 mod medium;
 mod open;
@@ -27,8 +28,6 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::thread::JoinHandle;
 
 pub use self::compact::{Compacted, compact};
 pub use self::ledger::{LedgerError, LedgerState};
@@ -38,15 +37,12 @@ pub use self::tried::Tried;
 pub use self::trouble::is_guarded;
 
 use self::engine::{Engine, Refusal};
+use self::group::Group;
 use self::rows::View;
 use self::trouble::{Trouble, guarded};
-use super::memory::{LIMITS, admit, change_bytes};
+use super::memory::{LIMITS, admit};
 use super::{Batch, Changes, CommitError, Key, Ledger, Limits, Page, Row, Snapshot, Store, StoreError, Usage};
 use crate::id::Revision;
-
-/// How many batches share a transaction at most. More would make the first of them wait for the last without sparing
-/// much: a sync costs as much as writing some tens of batches.
-const GROUP: usize = 64;
 
 /// How often a read is begun anew because a writer's failure closed the database beneath it.
 const READS: usize = 64;
@@ -54,14 +50,7 @@ const READS: usize = 64;
 /// A store in one file.
 pub struct RedbStore {
     engine: Arc<Engine>,
-    /// Taken away to end the committer.
-    queue: Option<Sender<Job>>,
-    committer: Option<JoinHandle<()>>,
-}
-
-struct Job {
-    batch: Batch,
-    answer: SyncSender<Result<Revision, CommitError>>,
+    group: Group,
 }
 
 impl RedbStore {
@@ -108,13 +97,7 @@ impl RedbStore {
 
     fn over(engine: Result<Engine, Refusal>, path: &Path) -> Result<Self, OpenError> {
         let engine = Arc::new(engine.map_err(|refusal| refusal.about(path))?);
-        let (queue, jobs) = mpsc::channel();
-        let committer = std::thread::Builder::new().name("committer".into()).spawn({
-            let engine = engine.clone();
-            move || commit_all(&engine, &jobs)
-        });
-        let committer = committer.map_err(|source| OpenError::Io { path: path.into(), source })?;
-        Ok(Self { engine, queue: Some(queue), committer: Some(committer) })
+        Ok(Self { engine, group: Group::default() })
     }
 
     /// Compares all rows with the store's ledger. Where they agree, each commit from now on keeps it; where not,
@@ -136,11 +119,6 @@ impl RedbStore {
 
 impl Drop for RedbStore {
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(committer) = self.committer.take() {
-            // It answers what waits, and ends. It has no panic of its own to pass on.
-            let _ = committer.join();
-        }
         self.engine.close();
     }
 }
@@ -153,10 +131,7 @@ impl Store for RedbStore {
 
     fn commit(&self, batch: Batch) -> Result<Revision, CommitError> {
         admit(&batch)?;
-        let (answer, answered) = mpsc::sync_channel(1);
-        let gone = || CommitError::Unavailable("it is closed".into());
-        self.queue.as_ref().ok_or_else(gone)?.send(Job { batch, answer }).map_err(|_| gone())?;
-        answered.recv().unwrap_or_else(|_| Err(CommitError::Unknown("it was closed in the meantime".into())))
+        self.group.commit(batch, |batches| guarded(|| Ok(self.engine.settle(batches))).unwrap_or_default())
     }
 
     fn changes(&self, since: Revision) -> Result<Changes, StoreError> {
@@ -170,32 +145,6 @@ impl Store for RedbStore {
     fn usage(&self) -> Result<Usage, StoreError> {
         self.engine.medium().usage().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
-}
-
-/// Takes what waits, in groups, until the store is dropped.
-fn commit_all(engine: &Engine, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let mut bytes = size(&first.batch);
-        let mut group = vec![first];
-        // At most twice what one batch may hold is in memory as one transaction.
-        while group.len() < GROUP && bytes < LIMITS.bytes {
-            let Ok(next) = jobs.try_recv() else { break };
-            bytes += size(&next.batch);
-            group.push(next);
-        }
-        let batches: Vec<&Batch> = group.iter().map(|job| &job.batch).collect();
-        let settled = guarded(|| Ok(engine.settle(&batches)));
-        let mut answers = settled.unwrap_or_default().into_iter();
-        for job in group {
-            let answer = answers.next().unwrap_or_else(|| Err(CommitError::Unknown("it failed within".into())));
-            // Who asked may be gone.
-            let _ = job.answer.send(answer);
-        }
-    }
-}
-
-fn size(batch: &Batch) -> usize {
-    batch.changes.iter().map(change_bytes).sum()
 }
 
 struct RedbSnapshot {

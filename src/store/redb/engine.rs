@@ -9,7 +9,7 @@
 //! - With a ledger, the rows, the revision and the sealed sum change in one transaction.
 //! - Locks are taken in the order `ledger`, `slot`, `published`.
 //!
-//! It deliberately does not queue batches: the committer above hands over those that share a transaction.
+//! It deliberately does not queue batches: the group above hands over those that share a transaction.
 
 use std::io;
 use std::path::Path;
