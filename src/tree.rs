@@ -44,7 +44,7 @@ pub use self::rename::RenameMode;
 pub use self::setup::{NewStore, Parts, SetupError, create as create_store, format, unlock};
 pub use self::verify::{Finding, Severity, Verified, verify};
 use crate::access::gate::{Denial, Reason};
-use crate::access::{Caller, Kind, Mode};
+use crate::access::{Caller, Kind, Mode, Permissions};
 use crate::audit::{Address, Audit, Event, Process, Record};
 use crate::clock::Clock;
 use crate::id::{Gid, NodeId, Uid, Version};
@@ -97,6 +97,15 @@ fn with_groups<T>(actor: &dyn Actor, question: impl Fn(&Caller<'_>) -> Result<T,
 /// The caller with all its groups, as far as they are known: one that they keep out is not to come in as anybody else.
 fn caller(actor: &dyn Actor) -> Caller<'_> {
     Caller { uid: actor.uid(), gid: actor.gid(), supplementary: actor.supplementary() }
+}
+
+/// Who makes an entry in a directory with these permissions. Their groups matter only where the directory gives its own.
+fn creator<'a>(actor: &'a dyn Actor, directory: &Permissions) -> Caller<'a> {
+    if directory.mode.contains(Mode::SETGID) {
+        caller(actor)
+    } else {
+        Caller { uid: actor.uid(), gid: actor.gid(), supplementary: None }
+    }
 }
 
 /// What of a namespace may be set anew at each mount.

@@ -8,7 +8,7 @@ use super::open::{OpenFile, OpenMode, Remembered};
 use super::row::{self, Current, Entry, Node, Place, key};
 use super::view::{Stored, View};
 use super::write::end_set_id;
-use super::{Actor, Attributes, DIRECTORY_MODE, Draft, Error, Namespace, TREE_ROOT_MODE, caller};
+use super::{Actor, Attributes, DIRECTORY_MODE, Draft, Error, Namespace, TREE_ROOT_MODE, caller, creator};
 use crate::access::{Kind, Mode, Permissions, Rights, check, create};
 use crate::audit::Event;
 use crate::clock::Timestamp;
@@ -49,7 +49,7 @@ impl Namespace {
                     Environment::new(name.clone())?;
                     let permissions = create::new_entry(
                         &above.content.permissions,
-                        &caller(actor),
+                        &creator(actor, &above.content.permissions),
                         mode,
                         umask,
                         Kind::Directory,
@@ -69,8 +69,14 @@ impl Namespace {
                 place @ Place::In(..) => {
                     self.check_length(view, parent, &above.content, name)?;
                     let above = &above.content.permissions;
-                    let permissions =
-                        create::new_entry(above, &caller(actor), mode, umask, Kind::Directory, place.is_secret());
+                    let permissions = create::new_entry(
+                        above,
+                        &creator(actor, above),
+                        mode,
+                        umask,
+                        Kind::Directory,
+                        place.is_secret(),
+                    );
                     new_node(Kind::Directory, place, parent, name, permissions, now)
                 }
             };
@@ -200,7 +206,8 @@ impl Namespace {
         };
         self.check_length(&view, parent, &above, name)?;
         let secret = above.place.is_secret();
-        let permissions = create::new_entry(&above.permissions, &caller(actor), mode, umask, Kind::File, secret);
+        let permissions =
+            create::new_entry(&above.permissions, &creator(actor, &above.permissions), mode, umask, Kind::File, secret);
         Ok((draw_id()?, new_node(Kind::File, above.place, parent, name, permissions, self.clock.now())))
     }
 
