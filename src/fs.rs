@@ -35,7 +35,7 @@ use fuser::{Errno, FileAttr, FileHandle, FileType, INodeNo, Request};
 
 use self::caller::Caller;
 use self::control::Places;
-use self::dir::Line;
+use self::dir::{Above, Line, Lines};
 use self::handle::{Handle, Handles};
 use self::inode::{Inode, NOTHING, Root, file_type};
 use self::invalidate::Invalidator;
@@ -78,6 +78,7 @@ struct Adapter {
     info: Info,
     handles: Handles,
     places: Places,
+    above: Above,
     metrics: Metrics,
     invalidator: Arc<Invalidator>,
     /// Requests that are being answered.
@@ -149,19 +150,22 @@ impl Adapter {
         }
     }
 
-    fn lines(
-        &self,
-        request: &Request,
-        number: INodeNo,
-        handle: FileHandle,
-        offset: u64,
-    ) -> Result<Arc<Vec<Line>>, Error> {
+    /// The directory above one, as this mount has it.
+    fn above(&self, directory: NodeId) -> Result<NodeId, Error> {
+        if directory == self.root.0 { Ok(directory) } else { self.namespace.above(directory) }
+    }
+
+    fn lines(&self, request: &Request, number: INodeNo, handle: FileHandle, offset: u64) -> Result<Arc<Lines>, Error> {
         let handle = self.handles.get(handle).ok_or(Error::BadHandle)?;
         let Handle::Directory(listing) = &*handle else { return Err(Error::BadHandle) };
         listing.lines(offset, || {
             let own = self.root.inode(number);
             let above = match own {
-                Inode::Node(id) if id != self.root.0 => Inode::Node(self.namespace.above(id)?),
+                Inode::Node(id) => {
+                    let above = self.above(id)?;
+                    self.above.listed(id, above);
+                    Inode::Node(above)
+                }
                 own => own,
             };
             let dot = |name: &str, inode| Line { name: name.into(), inode, kind: FileType::Directory };

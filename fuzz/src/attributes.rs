@@ -61,7 +61,7 @@ fn step(world: &World, entries: &mut [(NodeId, Notes)], choices: &mut Input<'_>)
         5 => {
             let file = ns.open(&who, id, WRITE).ok();
             let answer = ns.expect_version(&who, id, Version(text?.parse().ok()?));
-            file.iter().for_each(|file| ns.release(file));
+            file.iter().for_each(|file| drop(ns.release(file)));
             answer
         }
         6 => {

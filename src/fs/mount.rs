@@ -213,6 +213,7 @@ pub fn mount(
         info,
         handles: Handles::default(),
         places: Places::default(),
+        above: Default::default(),
         metrics: Metrics::new(),
         invalidator: Arc::clone(&invalidator),
         busy: Arc::clone(&busy),

@@ -75,6 +75,7 @@ impl Filesystem for Adapter {
             Inode::Control(number) => self.places.forget(number, times),
             Inode::Node(id) => {
                 self.invalidator.forgotten(number);
+                self.above.forget(id);
                 self.namespace.forget(id);
             }
         }
@@ -365,7 +366,10 @@ impl Filesystem for Adapter {
     ) {
         let released = self.serve(Operation::Release, || {
             if let Some(Handle::File { file, mapped, .. }) = self.handles.remove(handle).as_deref() {
-                self.namespace.release(file);
+                if let Some((parent, name)) = self.namespace.release(file) {
+                    let parent = self.root.number(Inode::Node(parent));
+                    self.invalidator.name(parent, name.as_str().into(), number);
+                }
                 if mapped.load(Ordering::Relaxed) {
                     self.invalidator.unmapped(number);
                 }
@@ -389,10 +393,21 @@ impl Filesystem for Adapter {
         answer(reply, synced);
     }
 
-    fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        let opened = self.serve(Operation::Opendir, || Ok(self.handles.add(Handle::Directory(Listing::new()))));
+    fn opendir(&self, _: &Request, number: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let opened = self.serve(Operation::Opendir, || {
+            // The kernel drops the listing that it keeps where it changes a name itself, or is told that one is gone; but not where the
+            // directory has moved. Of control files it is told nothing.
+            let flags = match self.root.inode(number) {
+                Inode::Node(id) if self.above(id).is_ok_and(|above| self.above.is(id, above)) => {
+                    FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
+                }
+                Inode::Node(_) => FopenFlags::FOPEN_CACHE_DIR,
+                Inode::Control(_) => FopenFlags::empty(),
+            };
+            Ok((self.handles.add(Handle::Directory(Listing::new())), flags))
+        });
         match opened {
-            Ok(handle) => reply.opened(handle, FopenFlags::empty()),
+            Ok((handle, flags)) => reply.opened(handle, flags),
             Err(errno) => reply.error(errno),
         }
     }
@@ -400,9 +415,8 @@ impl Filesystem for Adapter {
     fn readdir(&self, request: &Request, number: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let listed = self.serve(Operation::Readdir, || {
             let lines = self.lines(request, number, handle, offset)?;
-            let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            for (next, line) in (offset + 1..).zip(lines.iter().skip(start)) {
-                if reply.add(self.root.number(line.inode), next, line.kind, &line.name) {
+            for (place, line) in lines.behind(offset) {
+                if reply.add(self.root.number(line.inode), *place, line.kind, &line.name) {
                     break;
                 }
             }
@@ -424,11 +438,10 @@ impl Filesystem for Adapter {
     ) {
         let listed = self.serve(Operation::Readdir, || {
             let lines = self.lines(request, number, handle, offset)?;
-            let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            for (next, line) in (offset + 1..).zip(lines.iter().skip(start)) {
+            for (place, line) in lines.behind(offset) {
                 let Some((attributes, lasting)) = self.line_attributes(request, number, line) else { continue };
                 let lifetime = if lasting { LASTING } else { FLEETING };
-                if reply.add(attributes.ino, next, &line.name, &lifetime, &attributes, GENERATION) {
+                if reply.add(attributes.ino, *place, &line.name, &lifetime, &attributes, GENERATION) {
                     // It did not fit, so the kernel was not told of it after all.
                     if let Inode::Control(control) = self.root.inode(attributes.ino) {
                         self.places.forget(control, 1);

@@ -15,6 +15,7 @@ use crate::access::{Kind, Mode, edit, gate};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
+use crate::key::Name;
 use crate::seal::Binding;
 use crate::seal::memory::{MemoryError, SecretBytes};
 
@@ -157,8 +158,9 @@ impl Namespace {
         self.commit_file(actor, file, Occasion::Sync)
     }
 
-    /// The last descriptor and the last mapping of the file are gone.
-    pub fn release(&self, file: &Arc<OpenFile>) {
+    /// The last descriptor and the last mapping of the file are gone. What is returned is the name of a new entry that goes with
+    /// it, since it could not be stored.
+    pub fn release(&self, file: &Arc<OpenFile>) -> Option<(NodeId, Name)> {
         let unfinished = {
             let state = file.state();
             state.progress != Progress::Nothing && !state.failed
@@ -167,12 +169,13 @@ impl Namespace {
             log::error!("what was written to node {} after its last flush is lost: {error}", file.node());
         }
         let last = self.overlay.closed(file);
-        if let Some(pending) = file.pending.as_ref().filter(|_| last) {
-            let state = pending.state();
-            if !state.committed && self.overlay.open(pending.id).is_empty() {
-                self.overlay.forget(pending.id, &state.node);
-            }
+        let pending = file.pending.as_ref().filter(|_| last)?;
+        let state = pending.state();
+        if state.committed || !self.overlay.open(pending.id).is_empty() {
+            return None;
         }
+        self.overlay.forget(pending.id, &state.node);
+        Some((state.node.parent, state.node.name.clone()?)).filter(|_| !state.node.removed)
     }
 
     /// Commits what the process itself has written to open files of the node, before something else is done to its entry.

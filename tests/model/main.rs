@@ -400,14 +400,14 @@ fn run(seed: u64, steps: usize, course: &Course<'_>) {
         }
         hold(&mut random, &world, &model, &mut held);
         if number % course.reopen_every == course.reopen_every - 1 {
-            held.drain(..).for_each(|held| world.ns.release(&held.file));
+            held.drain(..).for_each(|held| drop(world.ns.release(&held.file)));
             drop(world);
             world = World::mount(course.shelf.open(false), &identities, &fingerprint, clock.clone());
             compare_all(&world, &model);
         }
     }
     compare_all(&world, &model);
-    held.drain(..).for_each(|held| world.ns.release(&held.file));
+    held.drain(..).for_each(|held| drop(world.ns.release(&held.file)));
     assert_eq!(world.ns.totals().open_files, 0);
     drop(report);
 }

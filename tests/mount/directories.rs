@@ -16,6 +16,7 @@ pub const CASES: &[Case] = &[
     ("a_listing_in_small_parts_while_entries_come_and_go", a_listing_in_small_parts_while_entries_come_and_go),
     ("python_lists_while_entries_come_and_go", python_lists_while_entries_come_and_go),
     ("listed_by_many_while_entries_come_and_go", listed_by_many_while_entries_come_and_go),
+    ("kept_by_the_kernel", kept_by_the_kernel),
     ("removed_while_it_is_listed", removed_while_it_is_listed),
     ("three_thousand_removed", three_thousand_removed),
     ("two_hundred_levels", two_hundred_levels),
@@ -318,6 +319,59 @@ expect("writers", [0] * 3, lambda: [os.waitstatus_to_exitcode(os.waitpid(child, 
 put("stop", b"")
 expect("readers", [0] * 3, lambda: [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in readers])
 expect("what is left", True, lambda: len(names("d")) == 80 + 3 * 14)
+"#;
+    let text = format!("{LISTING}{text}");
+    in_keyfs(&mount, "dev/variables/l", &text);
+    in_keyfs(&mount, "dev/secrets/l", &text);
+}
+
+fn kept_by_the_kernel() {
+    let mount = Mount::new();
+    let text = r#"
+import time
+def asked():
+    "How many requests for a part of a listing the daemon has had."
+    lines = get("../../../.keyfs/metrics").decode().splitlines()
+    return int(next(line.split()[1] for line in lines if 'duration_seconds_count{operation="readdir"}' in line))
+
+def comes_to(wanted):
+    "What the daemon tells the kernel by itself takes a moment."
+    until = time.monotonic() + 30
+    while names("d") != wanted and time.monotonic() < until:
+        pass
+    return names("d") == wanted
+
+os.mkdir("d")
+ALL = sorted(f"key-{number:04}" for number in range(1000))
+for name in ALL:
+    os.mknod("d/" + name)
+def again():
+    expect("what is there", True, lambda: names("d") == ALL)
+    before = asked()
+    expect("the same", True, lambda: names("d") == ALL and len(list(os.scandir("d"))) == len(ALL))
+    return asked() - before
+expect("nothing is asked for what is known", 0, again)
+put("d/new", b"1")
+expect("a new one", True, lambda: names("d") == ALL + ["new"])
+os.rename("d/new", "d/newer")
+expect("another name", True, lambda: names("d") == ALL + ["newer"])
+os.unlink("d/newer")
+expect("gone", 0, again)
+# What the kernel does not know of by itself: an attribute that removes, and an entry that could not be stored.
+put("d/new", b"1")
+expect("there", True, lambda: names("d") == ALL + ["new"])
+expect("by an attribute", None, os.setxattr, "d/new", "user.keyfs.remove", b"")
+expect("away", True, lambda: comes_to(ALL))
+handle = os.open("d/new", WRONLY | CREAT | EXCL)
+os.setxattr("d/new", "user.keyfs.if-version", b"5")
+os.write(handle, b"1")
+expect("before it is closed", True, lambda: names("d") == ALL + ["new"])
+expect("not stored", "ESTALE", os.close, handle)
+expect("not there", True, lambda: comes_to(ALL))
+expect("kept again", 0, again)
+# Another directory stands above it now.
+os.mkdir("e"), os.rename("d", "e/d")
+expect("the one above", True, lambda: {name: number for name, number, *_ in everything("e/d")}[".."] == os.stat("e").st_ino)
 "#;
     let text = format!("{LISTING}{text}");
     in_keyfs(&mount, "dev/variables/l", &text);

@@ -32,7 +32,7 @@ impl Actor for Closing<'_> {
         false
     }
     fn descriptors(&self, _: NodeId) -> Option<usize> {
-        self.closed.take().iter().for_each(|file| self.world.ns.release(file));
+        self.closed.take().iter().for_each(|file| drop(self.world.ns.release(file)));
         Some(1)
     }
 }
@@ -68,7 +68,7 @@ fn a_mapping_counts_without_a_descriptor() {
     assert_eq!(world.ns.attributes(&closing, id).unwrap().size, 10);
     assert_eq!([mapped.is_lingering(), now.is_lingering()], [true, false]);
     assert_eq!(world.ns.attributes(&closing, id).unwrap().size, 10);
-    [mapped, now].iter().for_each(|file| world.ns.release(file));
+    [mapped, now].iter().for_each(|file| drop(world.ns.release(file)));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn what_was_written_and_closed_cuts_no_value() {
     written.written_by(&who);
     world.ns.write(&written, 0, b"fours").unwrap();
     assert_eq!(world.ns.attributes(&who, id).unwrap().size, 5);
-    [written, now].iter().for_each(|file| world.ns.release(file));
+    [written, now].iter().for_each(|file| drop(world.ns.release(file)));
 }
 
 #[test]
