@@ -1,8 +1,11 @@
 //! Every row form comes back as it was, and what was cut or changed is an error.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::access::acl::Acl;
 use crate::access::{Mode, Rights};
+use crate::key::{Name, Tree};
 
 fn permissions() -> Permissions {
     let mut permissions = Permissions::new(Uid(1), Gid(2), Mode::from_bits(0o640));
