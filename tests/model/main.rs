@@ -353,7 +353,7 @@ struct Held {
     file: Arc<OpenFile>,
     model: usize,
     value: Vec<u8>,
-    version: u64,
+    own: u64,
     under: Perm,
 }
 
@@ -437,17 +437,17 @@ fn hold(random: &mut Random, world: &World, model: &Model, held: &mut Vec<Held>)
         if let (Some(file), Ok(value)) = (model.file(&path), model.get(who, &path)) {
             let open = world.find(&path).and_then(|id| world.ns.open(who, id, READ)).unwrap();
             let entry = &model.files[file];
-            held.push(Held { file: open, model: file, value, version: entry.version(), under: entry.perm });
+            held.push(Held { file: open, model: file, value, own: entry.own_number(), under: entry.perm });
         }
     }
     if held.is_empty() {
         return;
     }
     let place = random.below(held.len());
-    let Held { file, model: index, value, version, under } = &held[place];
+    let Held { file, model: index, value, own, under } = &held[place];
     let entry = &model.files[*index];
-    // An earlier version is for those whom its own permissions let in too.
-    let let_in = entry.perm.gate(who) && (entry.version() == *version || under.gate(who));
+    // An earlier version is for those whom its own permissions let in too. Whose name is another now has its version still.
+    let let_in = entry.perm.gate(who) && (entry.own_number() == *own || under.gate(who));
     match world.read(who, file) {
         Ok(found) => {
             assert_eq!(found, *value);

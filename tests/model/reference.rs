@@ -54,7 +54,11 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn version(&self) -> u64 {
-        self.base + self.own.last().unwrap().number
+        self.base + self.own_number()
+    }
+
+    pub(super) fn own_number(&self) -> u64 {
+        self.own.last().unwrap().number
     }
 
     pub(super) fn value(&self) -> &[u8] {
@@ -80,7 +84,7 @@ impl File {
     pub(super) fn store(&mut self, who: &Who, value: Vec<u8>) {
         let told = !self.secret || self.perm.gate(who) || value.is_empty();
         if self.value() != value || !told {
-            let number = self.own.last().unwrap().number + 1;
+            let number = self.own_number() + 1;
             self.own.push(Stored { number, value, perm: self.perm });
             self.prune();
         }
