@@ -93,9 +93,9 @@ fn what_version_1_wrote_is_read() {
     let identities = Identities::read(&home.path().join("identity")).unwrap();
     let store = Arc::new(RedbStore::open(&home.path().join("store.redb")).unwrap());
     let format = tree::format(&*store).unwrap();
-    assert_eq!(format.store.to_string(), "180617a9c27b4a4bc700e62ee91ebecf");
+    assert_eq!(format.store.to_string(), "c61d4d417aca569bfc97f39ff76c4a05");
     let fingerprint = identities.known(format.store).unwrap().unwrap();
-    assert_eq!(fingerprint.to_string(), "c05c19d10bce3cf6d3c9b998e43fafae");
+    assert_eq!(fingerprint.to_string(), "d1fbd8648ed98e4c7b42e735abc30e48");
     let parts = tree::unlock(Arc::clone(&store) as Arc<dyn Store>, &identities, &fingerprint).unwrap();
     assert_eq!(store.attach_ledger(Arc::clone(&parts.seal) as Arc<_>).unwrap(), LedgerState::Attached);
     let paper = Arc::new(Mutex::new(Vec::new()));
@@ -119,6 +119,8 @@ fn what_version_1_wrote_is_read() {
         .unwrap();
     assert_eq!(kept.versions.iter().map(|past| past.version.0).collect::<Vec<_>>(), (3..=12).collect::<Vec<_>>());
     assert_eq!(read(&namespace, &root, "pre/variables/empty").unwrap(), b"");
+    assert_eq!(read(&namespace, &root, "pre/variables/shrunk").unwrap(), b"small\n");
+    assert_eq!(read_past(&namespace, &root, ("pre", Tree::Variables), "shrunk", 1), vec![b'v'; 1000]);
 
     // An editor's new file has taken up the history of the key that it replaced.
     assert_eq!(read(&namespace, &root, "dev/variables/edited").unwrap(), b"new\n");

@@ -15,7 +15,7 @@ use keyfs::seal::identity::Identities;
 use keyfs::seal::{Seal, TAG_BYTES};
 use keyfs::store::redb::RedbStore;
 use keyfs::store::{Batch, Change, Store};
-use keyfs::tree::row::{Current, Entry, Node, Place, Times, Value, key};
+use keyfs::tree::row::{Current, Entry, Held, Node, Place, Small, Times, key};
 use keyfs::tree::{NewStore, create_store};
 
 /// How many keys stand in one directory.
@@ -128,14 +128,14 @@ impl Builder<'_> {
         self.put(&mut changes, key::node(id), directory.encode());
         for number in keys {
             let (file, content) = (self.draw(), value(number));
-            let size = content.len() as u64;
             let mut node = self.node(Kind::File, root, id, &place(number).1);
-            node.value = Some(Current { own: 1, base: 0, previous: None, size });
-            let permissions = node.permissions.clone();
-            let value = Value { sealed: false, by: Uid(0), by_group: Gid(0), at: self.now, size, permissions, content };
+            // It is stored a little later than it is made.
+            let at = Timestamp(self.now.0 + 100_000);
+            (node.modified, node.changed) = (at, at);
+            let small = Small { by: Uid(0), by_group: Gid(0), at, content };
+            node.value = Some(Current { own: 1, before: None, held: Held::Here(small) });
             self.put(&mut changes, key::entry(id, node.name.as_ref().unwrap()), entry(Kind::File, file));
             self.put(&mut changes, key::node(file), node.encode());
-            self.put(&mut changes, key::value(file, 1), value.encode());
         }
         self.rows.commit(Batch { conditions: Vec::new(), changes }).unwrap();
     }

@@ -3,7 +3,7 @@
 
 use keyfs::access::Permissions;
 use keyfs::id::NodeId;
-use keyfs::tree::row::{self, Entry, Format, Malformed, Node, Settings, Times, Value, key};
+use keyfs::tree::row::{self, Entry, Format, Held, Malformed, Node, SMALL, Settings, Times, Value, key};
 
 /// See the module.
 pub fn run(input: &[u8]) {
@@ -43,7 +43,14 @@ fn returns<T>(input: &[u8], decoded: Result<T, Malformed>, encode: impl Fn(&T) -
 fn sound(node: &Node) {
     if let Some(current) = &node.value {
         assert!(current.own > 0 && current.version().0 > 0, "versions begin at 1");
-        assert_ne!(current.previous, Some(NodeId(0)), "no node is 0");
+        assert!(current.version().0 >= current.own, "a history that goes before adds to its numbers");
+        if let Some(before) = current.before {
+            assert!(before.node != NodeId(0) && before.last.0 > 0, "no node and no version is 0");
+        }
+        if let Held::Here(small) = &current.held {
+            assert!(small.content.len() <= SMALL && !node.place.is_secret(), "what stands here is small and plain");
+            assert_eq!(small.apart(&node.permissions).size, current.size());
+        }
     }
     if let Some(name) = &node.name {
         assert!(!name.as_bytes().is_empty() && name.as_bytes().len() <= 255);

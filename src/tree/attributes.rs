@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::row::{Node, Times, key};
+use super::row::{Held, Node, Times, key};
 use super::view::{Stored, View};
 use super::{Actor, Draft, Error, Namespace, caller};
 use crate::access::acl::Acl;
@@ -223,7 +223,7 @@ impl Namespace {
         let view = self.view()?;
         let node = self.known_node(&view, id)?;
         let value = match &node.value {
-            Some(current) => view.value(id, current.own)?.map(|value| value.content),
+            Some(current) => view.value(id, &node, current.own)?,
             None => None,
         };
         let times = match node.kind {
@@ -231,7 +231,7 @@ impl Namespace {
             Kind::File => Times { modified: node.modified, changed: node.changed },
         };
         Ok(Facts {
-            version: node.value.map(|value| value.version()),
+            version: node.version(),
             created: node.created,
             modified: times.modified,
             modified_by: value.map(|value| value.by),
@@ -313,12 +313,15 @@ impl Namespace {
                 let binding = Binding::new(id, Version(current.own), &after.permissions);
                 value.content = self.seal.seal(&binding, &content)?;
             }
-            value.permissions = after.permissions.clone();
-            draft.put(key::value(id, current.own), value.encode());
+            // In the node's row it has the node's permissions.
+            if let Held::Apart(_) = current.held {
+                value.permissions = after.permissions.clone();
+                draft.put(key::value(id, current.own), value.encode());
+            }
         }
         draft.permissions_changed = true;
         let now = Summary(&after.permissions).to_string();
-        draft.record(Event::Permission { now }, view.address(id, after)?, after.value.map(|value| value.version()));
+        draft.record(Event::Permission { now }, view.address(id, after)?, after.version());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::change::draw_id;
 use super::open::{OpenFile, OpenMode, Remembered};
-use super::row::{self, Current, Entry, Node, Place, key};
+use super::row::{self, Before, Current, Entry, Node, Place, key};
 use super::view::{Stored, View};
 use super::write::end_set_id;
 use super::{Actor, Attributes, DIRECTORY_MODE, Draft, Error, Namespace, TREE_ROOT_MODE, caller, creator};
@@ -227,20 +227,20 @@ impl Namespace {
                 return Err(Error::Exists);
             }
             let now = self.clock.now();
-            let mut current = Current { own: 1, base: 0, previous: None, size: content.len() as u64 };
-            self.continue_history(view, draft, node, &mut current)?;
+            let before = self.continue_history(view, draft, node)?;
             let mut made = node.clone();
             if !content.is_empty() {
                 draft.permissions_changed |= end_set_id(&mut made, actor);
             }
-            made.value = Some(current);
+            let held = self.draft_value(actor, draft, id, &made, 1, content, now)?;
+            let current = Current { own: 1, before, held };
+            made.value = Some(current.clone());
             // What nobody wrote to since it was made was last modified then.
             let written = if content.is_empty() { node.modified } else { now };
             made.modified = modified.unwrap_or(written);
             made.changed = if content.is_empty() { node.changed } else { now };
             draft.at(key::node(node.parent), above.revision);
             draft_entry(draft, id, &made);
-            draft.put(key::value(id, current.own), self.encode_value(actor, id, &made, current.own, content, now)?);
             draft.touch(node.parent, now);
             let address = self.address_below(view, node.parent, &above.content, name, &made)?;
             draft.record(Event::Put, address, Some(current.version()));
@@ -255,21 +255,17 @@ impl Namespace {
         view: &View<'_>,
         draft: &mut Draft<'_>,
         node: &Node,
-        current: &mut Current,
-    ) -> Result<(), Error> {
-        let Place::In(_, root) = node.place else { return Ok(()) };
-        let (Some(name), above) = (&node.name, view.node(node.parent)?.content) else { return Ok(()) };
+    ) -> Result<Option<Before>, Error> {
+        let Place::In(_, root) = node.place else { return Ok(None) };
+        let (Some(name), above) = (&node.name, view.node(node.parent)?.content) else { return Ok(None) };
         let mut path = view.path(node.parent, &above)?;
         path.push(name.clone());
         let (found, history) = (view.history(root, &path)?, key::history(root, &path));
         draft.unchanged(history.clone(), found.as_ref().map(|found| found.revision));
-        let Some(Stored { content: previous, .. }) = found else { return Ok(()) };
+        let Some(Stored { content: node, .. }) = found else { return Ok(None) };
         draft.delete(history);
-        if let Some(last) = view.find(previous)?.and_then(|node| node.content.value) {
-            current.base = last.version().0;
-            current.previous = Some(previous);
-        }
-        Ok(())
+        let last = view.find(node)?.and_then(|stored| stored.content.version());
+        Ok(last.map(|last| Before { node, last }))
     }
 
     fn check_length(&self, view: &View<'_>, parent: NodeId, above: &Node, name: &Name) -> Result<(), Error> {

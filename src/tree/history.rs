@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::open::OpenFile;
-use super::row::{self, Node, Place, key};
-use super::view::{DEEPEST, Stored, View};
+use super::row::{self, Before, Node, Place, key};
+use super::view::{DEEPEST, Located, Stored, View};
 use super::{Actor, Draft, Error, Namespace, caller};
 use crate::access::{Caller, Kind, Rights, check, gate};
 use crate::clock::Timestamp;
@@ -101,11 +101,11 @@ impl Namespace {
             let Some(Stored { content: node, .. }) = view.find(gone)? else { break };
             draft.delete(key::node(gone));
             draft.delete_versions(gone);
-            before = match node.value.and_then(|value| Some((value.previous?, value.base))) {
+            before = match node.value.as_ref().and_then(|value| value.before) {
                 // Numbers only fall along the chain; what does not was not written by us.
-                Some((previous, base)) => {
-                    let older = view.find(previous)?.and_then(|node| node.content.value);
-                    older.is_some_and(|value| value.version().0 <= base).then_some(previous)
+                Some(Before { node: previous, last }) => {
+                    let newest = view.find(previous)?.and_then(|older| older.content.version());
+                    newest.is_some_and(|newest| newest <= last).then_some(previous)
                 }
                 None => None,
             };
@@ -203,11 +203,11 @@ impl Namespace {
         }
         // The present permissions decide on every version, so they are believed only where the present value agrees.
         view.current_value(id, &node)?;
-        let (holder, own) = view.locate(id, &node, version)?.ok_or(Error::NotFound)?;
-        let value = view.value(holder, own)?.ok_or(Error::NotFound)?.content;
+        let Located { id: holder, node: held, own } = view.locate(id, &node, version)?.ok_or(Error::NotFound)?;
+        let value = view.value(holder, &held, own)?.ok_or(Error::NotFound)?;
         if holder != id {
             // Whose name was taken over, perhaps in a directory made anew.
-            self.may_look_back(actor, &view, root, holder, &view.node(holder)?.content)?;
+            self.may_look_back(actor, &view, root, holder, &held)?;
         }
         if node.expires.is_some_and(|expires| expires <= self.clock.now()) {
             return Err(Error::Expired);
@@ -243,12 +243,11 @@ fn may_search(actor: &dyn Actor, directory: &Node) -> Result<(), Error> {
 /// The versions of a key that are still kept, oldest first.
 fn versions(view: &View<'_>, id: NodeId, node: &Node) -> Result<Vec<PastVersion>, Error> {
     let mut found = Vec::new();
-    let Some(newest) = node.value.map(|value| value.version()) else { return Ok(found) };
+    let Some(newest) = node.version() else { return Ok(found) };
     let mut number = newest.0;
     while number > 0 {
-        let Some((holder, own)) = view.locate(id, node, Version(number))? else { break };
-        let Some(value) = view.value(holder, own)? else { break };
-        let value = value.content;
+        let Some(located) = view.locate(id, node, Version(number))? else { break };
+        let Some(value) = view.value(located.id, &located.node, located.own)? else { break };
         found.push(PastVersion { version: Version(number), by: value.by, at: value.at, size: value.size });
         number -= 1;
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::open::OpenFile;
-use super::row::{Node, Times};
-use super::view::View;
+use super::row::{Current, Node, Times};
+use super::view::{Stored, View};
 use super::{Actor, Error, Namespace};
 use crate::access::{Kind, Permissions};
 use crate::audit::Address;
@@ -68,7 +68,7 @@ impl Attributes {
             kind: node.kind,
             secret: node.kind == Kind::File && node.place.is_secret(),
             permissions: node.permissions.clone(),
-            size: node.value.map_or(0, |value| value.size),
+            size: node.value.as_ref().map_or(0, Current::size),
             links,
             accessed: node.accessed,
             modified: times.modified,
@@ -179,7 +179,7 @@ impl Namespace {
             Kind::Directory => Ok(Attributes::of(id, node, view.times(id, node)?)),
             Kind::File => {
                 let times = Times { modified: node.modified, changed: node.changed };
-                let version = node.value.map(|value| value.version());
+                let version = node.version();
                 let mut lasting = self.overlay.open(id).iter().all(|file| file.agrees_with(version));
                 // A writer may have stored and left between the view and this: then nobody takes back what is told here.
                 lasting = lasting && self.is_present(view, id, version);
@@ -191,8 +191,8 @@ impl Namespace {
     /// Whether a file's version in a view is the present one still.
     fn is_present(&self, view: &View<'_>, id: NodeId, version: Option<Version>) -> bool {
         let Ok(now) = self.view() else { return false };
-        let same = |node: Node| node.value.map(|value| value.version()) == version;
-        now.revision() == view.revision() || now.find(id).is_ok_and(|node| node.is_some_and(|node| same(node.content)))
+        let same = |node: Stored<Node>| node.content.version() == version;
+        now.revision() == view.revision() || now.find(id).is_ok_and(|node| node.is_some_and(same))
     }
 
     /// A directory's entries in the order of their names, those not committed yet included.
@@ -256,7 +256,7 @@ impl Namespace {
     /// The version of a file's present value; `None` while it has none.
     pub fn version(&self, id: NodeId) -> Result<Option<Version>, Error> {
         let view = self.view()?;
-        Ok(self.known_node(&view, id)?.value.map(|value| value.version()))
+        Ok(self.known_node(&view, id)?.version())
     }
 
     /// The tree that a node is in; `None` above the trees.

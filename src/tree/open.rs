@@ -296,7 +296,7 @@ impl Namespace {
         if node.removed && (mode.write || mode.truncate || !replaced(&view, id, &node)?) {
             return Err(Error::Gone);
         }
-        let current = node.value.ok_or(Error::Gone)?;
+        let current = node.value.as_ref().ok_or(Error::Gone)?;
         if mode.read && node.expires.is_some_and(|expires| expires <= self.clock.now()) {
             return Err(Error::Expired);
         }
@@ -304,7 +304,7 @@ impl Namespace {
         let secret = node.place.is_secret();
         let mut state = State::empty(mode, version);
         state.own = Some(current.own);
-        state.length = current.size;
+        state.length = current.size();
         let mut grant = None;
         if secret && mode.read {
             grant =
@@ -339,8 +339,7 @@ impl Namespace {
         if file.past || file.seen == Some(view.revision()) {
             return false;
         }
-        let present = |node: Node| node.value.map(|value| value.version());
-        !view.find(file.node).is_ok_and(|node| node.and_then(|node| present(node.content)) == file.version())
+        !view.find(file.node).is_ok_and(|node| node.and_then(|node| node.content.version()) == file.version())
     }
 
     fn open_pending(
@@ -456,7 +455,7 @@ impl Namespace {
         let version = Version(own);
         let spoiled = |what: String| {
             let address = view.address(id, node).ok();
-            self.tampered(what, address, node.value.map(|value| value.version()))
+            self.tampered(what, address, node.version())
         };
         if value.sealed != secret {
             return Err(spoiled(format!("version {own} of node {id} is of the other tree's kind")));
@@ -569,7 +568,7 @@ impl Namespace {
         }
         let view = self.view()?;
         let node = self.known_node(&view, file.node)?;
-        let present = state.own.is_some() && state.own == node.value.map(|value| value.own);
+        let present = state.own.is_some() && state.own == node.value.as_ref().map(|value| value.own);
         let earlier = state.under.as_ref().filter(|_| !present);
         let question = |caller: &Caller<'_>| match earlier {
             Some(then) => gate::history(&node.permissions, then, caller, file.node),

@@ -127,7 +127,7 @@ impl Namespace {
     ) -> Result<(), Error> {
         let Stored { revision, content: mut node } = node;
         if own_history {
-            draft.record(Event::Remove, view.address(id, &node)?, node.value.map(|value| value.version()));
+            draft.record(Event::Remove, view.address(id, &node)?, node.version());
             if let Place::In(_, root) = node.place {
                 self.draft_history(view, draft, root, &view.path(id, &node)?, id)?;
             }

@@ -6,8 +6,9 @@
 //!   circle.
 
 use super::overlay::Pending;
-use super::row::{Entry, Node, Place, Times, key};
+use super::row::{Before, Entry, Node, Place, Times, key};
 use super::view::{Stored, View};
+use super::write::draft_pushed_out;
 use super::{Actor, Draft, Error, Namespace, is_tree_root, row};
 use crate::access::Kind;
 use crate::audit::Event;
@@ -217,7 +218,7 @@ impl Namespace {
         node.changed = now;
         let mut new = view.address(to, &parents.to().content)?;
         new.key = if new.key.is_empty() { name.to_string() } else { format!("{}/{name}", new.key) };
-        draft.record(Event::Rename { to: new }, old, node.value.map(|value| value.version()));
+        draft.record(Event::Rename { to: new }, old, node.version());
 
         draft.at(key::entry(source.parent, source.name), source.entry.revision);
         draft.delete(key::entry(source.parent, source.name));
@@ -226,7 +227,7 @@ impl Namespace {
         draft.unchanged(seat.clone(), target.as_ref().map(|target| target.entry.revision));
         draft.put(seat, source.entry.content.encode());
 
-        let own_past = node.value.and_then(|value| value.previous);
+        let own_past = node.value.as_ref().and_then(|value| value.before).map(|before| before.node);
         let mut replaced = 0;
         let mut followed = None;
         match target {
@@ -241,9 +242,8 @@ impl Namespace {
             Some(_) if source.is_directory() => return Err(Error::NotADirectory),
             Some(target) => {
                 followed = Some(target.id());
-                if let (Some(value), Some(past)) = (&mut node.value, target.node.content.value) {
-                    value.base = past.version().0;
-                    value.previous = Some(target.id());
+                if let (Some(value), Some(last)) = (&mut node.value, target.node.content.version()) {
+                    value.before = Some(Before { node: target.id(), last });
                 }
                 let kept = self.prune_chain(view, draft, source.id(), &node, target.id())?;
                 if kept {
@@ -255,11 +255,12 @@ impl Namespace {
                 }
             }
             None => {
-                if let Some(mut value) = node.value {
-                    let before = value.previous;
-                    self.continue_history(view, draft, &node, &mut value)?;
-                    followed = value.previous.filter(|previous| Some(*previous) != before);
-                    node.value = Some(value);
+                if node.value.is_some()
+                    && let Some(before) = self.continue_history(view, draft, &node)?
+                    && let Some(value) = &mut node.value
+                {
+                    value.before = Some(before);
+                    followed = Some(before.node).filter(|followed| Some(*followed) != own_past);
                     if followed.is_some() {
                         self.prune_chain(view, draft, source.id(), &node, NodeId(0))?;
                     }
@@ -310,15 +311,15 @@ impl Namespace {
         node: &Node,
         victim: NodeId,
     ) -> Result<bool, Error> {
-        let Some(value) = node.value else { return Ok(true) };
+        let Some(value) = &node.value else { return Ok(true) };
         let kept = u64::from(self.settings.versions);
         let oldest_kept = (value.version().0 + 1).saturating_sub(kept);
         let mut victim_kept = true;
         // Before, the chain held at most `kept` versions up to `base`.
-        for version in (value.base + 1).saturating_sub(kept).max(1)..oldest_kept.min(value.base + 1) {
-            let Some((holder, own)) = view.locate(id, node, Version(version))? else { continue };
-            draft.delete(key::value(holder, own));
-            if self.draft_last_gone(view, draft, holder, own)? {
+        for version in (value.base() + 1).saturating_sub(kept).max(1)..oldest_kept.min(value.base() + 1) {
+            let Some(pushed_out) = view.locate(id, node, Version(version))? else { continue };
+            let holder = pushed_out.id;
+            if draft_pushed_out(draft, id, pushed_out) {
                 victim_kept &= holder != victim;
             }
         }

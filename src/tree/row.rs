@@ -10,7 +10,7 @@
 pub mod key;
 mod node;
 
-pub use self::node::{Current, Node, Place};
+pub use self::node::{Before, Current, Held, Node, Place, SMALL, Small};
 use crate::access::{Kind, Permissions};
 use crate::clock::Timestamp;
 use crate::id::{Gid, NodeId, StoreId, Uid};
@@ -105,6 +105,12 @@ impl Writer {
         self.0.extend_from_slice(&time.0.to_be_bytes());
     }
 
+    fn time_unless(&mut self, time: Timestamp, usual: Timestamp) {
+        if time != usual {
+            self.time(time);
+        }
+    }
+
     fn permissions(&mut self, permissions: &Permissions) {
         let mut bytes = Vec::new();
         permissions.encode(&mut bytes);
@@ -150,6 +156,14 @@ impl<'a> Reader<'a> {
 
     fn time(&mut self) -> Result<Timestamp, Malformed> {
         self.array().map(|bytes| Timestamp(i64::from_be_bytes(bytes)))
+    }
+
+    /// A time that stands here if it is not the usual one.
+    fn time_unless(&mut self, given: bool, usual: Timestamp) -> Result<Timestamp, Malformed> {
+        if !given {
+            return Ok(usual);
+        }
+        self.time().and_then(|time| if time == usual { Err(Malformed) } else { Ok(time) })
     }
 
     fn node(&mut self) -> Result<NodeId, Malformed> {

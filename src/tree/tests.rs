@@ -5,6 +5,7 @@ mod faults;
 mod history;
 mod names;
 mod permissions;
+mod small;
 mod tampering;
 mod together;
 mod verify;
@@ -140,11 +141,16 @@ impl World {
     }
 
     fn limited(limits: Limits) -> World {
+        World::keeping(Settings { versions: 10 }, limits)
+    }
+
+    fn keeping(settings: Settings, limits: Limits) -> World {
         let store = Arc::new(FaultStore::new(MemoryStore::new()));
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2027-01-01T00:00:00Z").unwrap()));
         let new = NewStore::draw(identities()).unwrap();
         create_store(&*store, &new, identities(), (Uid(0), Gid(0)), clock.now()).unwrap();
         let parts = unlock(store.clone(), identities(), &new.key.fingerprint(new.id)).unwrap();
+        let parts = Parts { settings, ..parts };
         let (paper, seal) = (Paper::default(), parts.seal.clone());
         let audit = Arc::new(Audit::new(new.id, Box::new(paper.clone())));
         World { ns: Namespace::new(parts, audit, clock.clone(), limits), store, seal, paper, clock }

@@ -10,7 +10,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::row::{self, Current, Entry, Format, Malformed, Node, Place, Settings, Times, Value, key};
+use super::row::{
+    self, Before, Current, Entry, Format, Held, Malformed, Node, Place, SMALL, Settings, Times, Value, key,
+};
 use super::view::DEEPEST;
 use super::{Parts, attributes, is_tree_root};
 use crate::access::{Kind, gate};
@@ -394,35 +396,40 @@ impl Check<'_> {
                 self.at_node(id, node, "no key can stand there")?;
             }
         }
-        let Some(current) = node.value else { return self.at_node(id, node, "it has no value") };
-        match self.read(&key::value(id, current.own), Value::decode)? {
-            Ok(value) if value.permissions != node.permissions => {
-                self.at_node(id, node, "its present value was stored under other permissions")
-            }
-            Ok(value) if value.size != current.size => self.at_node(id, node, "its present value is of another length"),
-            Ok(_) | Err(Unread::Spoiled) => Ok(()),
-            Err(Unread::Missing) => self.at_node(id, node, "its present value is missing"),
-        }?;
-        self.predecessor(id, node, &current)
+        let Some(current) = &node.value else { return self.at_node(id, node, "it has no value") };
+        match current.held {
+            Held::Here(_) => self.seen.versions += 1,
+            Held::Apart(size) => match self.read(&key::value(id, current.own), Value::decode)? {
+                Ok(value) if value.permissions != node.permissions => {
+                    self.at_node(id, node, "its present value was stored under other permissions")?;
+                }
+                Ok(value) if value.size != size => {
+                    self.at_node(id, node, "its present value is of another length")?;
+                }
+                Ok(_) | Err(Unread::Spoiled) => {}
+                Err(Unread::Missing) => self.at_node(id, node, "its present value is missing")?,
+            },
+        }
+        match current.before {
+            Some(before) => self.predecessor(id, node, current, before),
+            None => Ok(()),
+        }
     }
 
     /// That the history goes on where the node says.
-    fn predecessor(&mut self, id: NodeId, node: &Node, current: &Current) -> Checked {
-        let Some(previous) = current.previous else {
-            return if current.base == 0 { Ok(()) } else { self.at_node(id, node, "its history begins in nothing") };
-        };
+    fn predecessor(&mut self, id: NodeId, node: &Node, current: &Current, before: Before) -> Checked {
         // Once its last version was pushed out, it is gone.
-        let before = match self.node(previous)? {
-            Ok(before) => before,
+        let older = match self.node(before.node)? {
+            Ok(older) => older,
             Err(_) => return Ok(()),
         };
-        *self.led_to.entry(previous).or_default() += 1;
-        let follows = before.value.is_some_and(|value| value.version().0 == current.base);
-        if !before.removed || before.place != node.place || !follows {
+        *self.led_to.entry(before.node).or_default() += 1;
+        if !older.removed || older.place != node.place || older.version() != Some(before.last) {
             return self.at_node(id, node, "its history does not go on where it says");
         }
         // What is kept has no gap, so whoever has a predecessor has all of its own.
-        if let Err(Unread::Missing) = self.read(&key::value(id, 1), |_| Ok(()))? {
+        let first_is_here = current.own == 1 && matches!(current.held, Held::Here(_));
+        if !first_is_here && matches!(self.read(&key::value(id, 1), |_| Ok(()))?, Err(Unread::Missing)) {
             return self.at_node(id, node, "its first version is missing, and older ones are there");
         }
         Ok(())
@@ -455,15 +462,22 @@ impl Check<'_> {
         group.versions = Some((group.versions.map_or(own, |(first, _)| first), own));
         let Ok(value) = Value::decode(content) else { return Ok(false) };
         let Some(node) = &group.node else { return Ok(true) };
-        if before.is_some_and(|before| before + 1 != own) {
-            self.at_node(
-                id,
-                node,
-                format!("between its own versions {} and {own} one is missing", before.unwrap_or(0)),
-            )?;
+        if let Some(before) = before.filter(|before| before + 1 != own) {
+            self.at_node(id, node, format!("between its own versions {before} and {own} one is missing"))?;
         }
-        if node.value.is_none_or(|current| own > current.own) {
-            self.at_node(id, node, format!("its own version {own} is later than its present one"))?;
+        match &node.value {
+            Some(Current { own: present, held: Held::Here(_), .. }) if own == *present => {
+                self.at_node(id, node, "its present value stands in its node's row, and in one of its own too")?;
+            }
+            Some(Current { own: present, held: Held::Here(_), .. }) if own < *present && value.size > SMALL as u64 => {
+                self.at_node(
+                    id,
+                    node,
+                    format!("its own version {own} is too large for a later one in its node's row"),
+                )?;
+            }
+            Some(Current { own: present, .. }) if own <= *present => {}
+            _ => self.at_node(id, node, format!("its own version {own} is later than its present one"))?,
         }
         if value.sealed != node.place.is_secret() {
             self.at_node(id, node, format!("its own version {own} is of the other tree's kind"))?;
@@ -497,9 +511,14 @@ impl Check<'_> {
         if directories > 0 {
             self.directories.insert(id, directories);
         }
-        if let (Some((first, last)), Some(node)) = (versions, node)
-            && last.saturating_sub(first) >= self.settings.versions.into()
-        {
+        let (Some((first, mut last)), Some(node)) = (versions, node) else { return Ok(()) };
+        if let Some(Current { own, held: Held::Here(_), .. }) = node.value {
+            if last.saturating_add(1) < own {
+                self.at_node(id, &node, format!("between its own versions {last} and {own} one is missing"))?;
+            }
+            last = last.max(own);
+        }
+        if last.saturating_sub(first) >= self.settings.versions.into() {
             self.at_node(id, &node, "more of its versions are there than are kept")?;
         }
         Ok(())

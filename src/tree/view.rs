@@ -1,8 +1,9 @@
 //! One consistent look at the rows, each checked before it is believed.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use super::row::{self, Current, Entry, Malformed, Node, Place, Times, Value, key};
+use super::row::{self, Current, Entry, Held, Malformed, Node, Place, Times, Value, key};
 use super::{Error, Namespace};
 use crate::access::Kind;
 use crate::audit::Address;
@@ -19,6 +20,15 @@ pub(super) const DEEPEST: usize = 4096;
 pub(super) struct Stored<T> {
     pub(super) revision: Revision,
     pub(super) content: T,
+}
+
+/// One of a node's versions.
+pub(super) struct Located<'n> {
+    /// The node whose own version it is.
+    pub(super) id: NodeId,
+    pub(super) node: Cow<'n, Node>,
+    /// Its number there.
+    pub(super) own: u64,
 }
 
 /// The rows as of one commit.
@@ -101,22 +111,41 @@ impl<'a> View<'a> {
         Ok(times.map_or(Times { modified: node.modified, changed: node.changed }, |times| times.content))
     }
 
-    pub(super) fn value(&self, id: NodeId, own: u64) -> Result<Option<Stored<Value>>, Error> {
-        self.read(&key::value(id, own), Value::decode)
+    /// One of a node's own versions, wherever it stands; `None` where it is not kept.
+    pub(super) fn value(&self, id: NodeId, node: &Node, own: u64) -> Result<Option<Value>, Error> {
+        let current = node.value.as_ref().filter(|current| current.own == own);
+        if let Some(Current { held: Held::Here(small), .. }) = current {
+            // A node's row that was put back to an earlier state is whole in itself, and the rows of versions alone give it away:
+            // what stood in it then has moved to one since, or has been pruned while a later one is there. This is the second
+            // look at the store that reading a small value takes. Where one version is kept, only the ledger knows.
+            if self.has_version_from(id, own)? {
+                return Err(self.damaged(&key::node(id), "its value is an earlier version, or stands elsewhere too"));
+            }
+            return Ok(Some(small.apart(&node.permissions)));
+        }
+        Ok(self.read(&key::value(id, own), Value::decode)?.map(|value| value.content))
+    }
+
+    /// Whether one of a node's own versions has a row of its own that has this number or a later one.
+    fn has_version_from(&self, id: NodeId, own: u64) -> Result<bool, Error> {
+        let (from, to) = (key::value(id, own), key::value(id, u64::MAX));
+        Ok(!self.snapshot.scan(from.as_slice()..to.as_slice(), Page { rows: 1, bytes: 0 })?.is_empty())
     }
 
     /// The present value of a file, which must be there, and agree with its node: of the two rows, one that was put back to
     /// an earlier state gives itself away.
-    pub(super) fn current_value(&self, id: NodeId, node: &Node) -> Result<(Current, Value), Error> {
-        let current = node.value.ok_or(Error::Gone)?;
+    pub(super) fn current_value<'n>(&self, id: NodeId, node: &'n Node) -> Result<(&'n Current, Value), Error> {
+        let current = node.value.as_ref().ok_or(Error::Gone)?;
         let missing = || self.damaged(&key::value(id, current.own), "it is the present value, and it is missing");
-        let value = self.value(id, current.own)?.ok_or_else(missing)?.content;
-        if self.snapshot.get(&key::value(id, current.own.saturating_add(1)))?.is_some() {
-            return Err(self.damaged(&key::node(id), "there is a later version than it names"));
-        }
-        // A version's permissions move with its entry's while it is the present one.
-        if value.permissions != node.permissions || value.size != current.size {
-            return Err(self.damaged(&key::node(id), "its present value was stored under other permissions"));
+        let value = self.value(id, node, current.own)?.ok_or_else(missing)?;
+        if let Held::Apart(size) = current.held {
+            if self.has_version_from(id, current.own.saturating_add(1))? {
+                return Err(self.damaged(&key::node(id), "there is a later version than it names"));
+            }
+            // A version's permissions move with its entry's while it is the present one.
+            if value.permissions != node.permissions || value.size != size {
+                return Err(self.damaged(&key::node(id), "its present value was stored under other permissions"));
+            }
         }
         Ok((current, value))
     }
@@ -244,26 +273,30 @@ impl<'a> View<'a> {
         Err(self.endless(id, passed))
     }
 
-    /// Which of a node's versions has this number, as a node and its own number, along the chain of nodes whose
-    /// history it continues.
-    pub(super) fn locate(&self, id: NodeId, node: &Node, version: Version) -> Result<Option<(NodeId, u64)>, Error> {
-        let mut id = id;
-        let Some(mut current) = node.value else { return Ok(None) };
-        if version > current.version() {
+    /// Which of a node's versions has this number, along the chain of nodes whose history it continues.
+    pub(super) fn locate<'n>(
+        &self,
+        id: NodeId,
+        node: &'n Node,
+        version: Version,
+    ) -> Result<Option<Located<'n>>, Error> {
+        let (mut id, mut node) = (id, Cow::Borrowed(node));
+        if node.version().is_none_or(|newest| version > newest) {
             return Ok(None);
         }
         loop {
-            if version.0 > current.base {
-                return Ok(Some((id, version.0 - current.base)));
+            let Some(current) = &node.value else { return Ok(None) };
+            if let Some(own) = version.0.checked_sub(current.base()).filter(|own| *own > 0) {
+                return Ok(Some(Located { id, node, own }));
             }
-            let Some(previous) = current.previous else { return Ok(None) };
-            let Some(older) = self.find(previous)?.and_then(|node| node.content.value) else { return Ok(None) };
+            let Some(before) = current.before else { return Ok(None) };
+            let Some(Stored { content: older, .. }) = self.find(before.node)? else { return Ok(None) };
             // Numbers only fall along the chain; what does not was not written by us.
-            if older.version().0 > current.base {
-                return Err(self.damaged(&key::node(previous), "its versions do not end where its successor's begin"));
+            if older.version().is_some_and(|newest| newest > before.last) {
+                let what = "its versions do not end where its successor's begin";
+                return Err(self.damaged(&key::node(before.node), what));
             }
-            id = previous;
-            current = older;
+            (id, node) = (before.node, Cow::Owned(older));
         }
     }
 }

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::open::{OpenFile, Progress, Spoiled, State};
-use super::row::{Current, Node, Value, key};
-use super::view::View;
+use super::row::{Current, Held, Node, SMALL, Small, Value, key};
+use super::view::{Located, View};
 use super::{Actor, Draft, Error, Namespace, caller, with_groups};
 use crate::access::{Kind, Mode, edit, gate};
 use crate::audit::Event;
@@ -137,8 +137,8 @@ impl Namespace {
             let (current, value) = view.current_value(id, &node)?;
             self.opened(&view, id, &node, current.own, value, None)?
         };
-        state.version = node.value.map(|current| current.version());
-        state.own = node.value.map(|current| current.own);
+        state.version = node.version();
+        state.own = node.value.as_ref().map(|current| current.own);
         state.under = file.is_secret().then_some(node.permissions);
         state.carries = true;
         state.loaded = true;
@@ -297,7 +297,7 @@ impl Namespace {
             self.change(actor, |view, draft| {
                 // What was removed may be gone with its last version.
                 let Some(stored) = view.find(id)?.filter(|stored| !stored.content.removed) else { return Ok(None) };
-                let Some(current) = stored.content.value else { return Err(Error::Gone) };
+                let Some(current) = &stored.content.value else { return Err(Error::Gone) };
                 if expected.is_some_and(|expected| expected != current.version()) {
                     return Err(Error::Stale);
                 }
@@ -338,7 +338,7 @@ impl Namespace {
         state.own = Some(current.own);
         state.if_version = None;
         state.modified = None;
-        state.length = current.size;
+        state.length = current.size();
         // A file that is appended to and began with nothing adds to what is there from now on, like any other.
         state.appending = file.mode().append;
         if state.appending && !file.mode().read {
@@ -361,12 +361,12 @@ impl Namespace {
         content: &Content<'_>,
         modified: Option<Timestamp>,
     ) -> Result<Current, Error> {
-        let current = node.value.ok_or(Error::IsADirectory)?;
+        let current = node.value.clone().ok_or(Error::IsADirectory)?;
         let mut merged = SecretBytes::new();
         let bytes: &[u8] = match content {
             Content::Whole(bytes) => {
                 // Whoever writes takes the set-id bits away, also by writing what is there.
-                let same_length = bytes.len() as u64 == current.size && !end_set_id(&mut node.clone(), actor);
+                let same_length = bytes.len() as u64 == current.size() && !end_set_id(&mut node.clone(), actor);
                 if same_length && self.may_compare(actor, id, &node, bytes) {
                     let (_, value) = view.current_value(id, &node)?;
                     if *self.opened(view, id, &node, current.own, value, None)? == **bytes {
@@ -387,14 +387,21 @@ impl Namespace {
                 &merged
             }
         };
+        // What stands in the node's row makes room for the next, unless no earlier version is kept.
+        if let Held::Here(small) = &current.held
+            && self.settings.versions > 1
+        {
+            draft.put(key::value(id, current.own), small.apart(&node.permissions).encode());
+        }
         draft.permissions_changed |= end_set_id(&mut node, actor);
         let now = self.clock.now();
-        let next = Current { own: current.own + 1, size: bytes.len() as u64, ..current };
-        draft.put(key::value(id, next.own), self.encode_value(actor, id, &node, next.own, bytes, now)?);
+        let own = current.own + 1;
+        let held = self.draft_value(actor, draft, id, &node, own, bytes, now)?;
+        let next = Current { own, held, ..current };
         drop(merged);
         let address = view.address(id, &node)?;
         draft.record(Event::Put, address, Some(next.version()));
-        node.value = Some(next);
+        node.value = Some(next.clone());
         node.modified = modified.unwrap_or(now);
         node.changed = now;
         draft.at(key::node(id), revision);
@@ -412,24 +419,34 @@ impl Namespace {
             || with_groups(actor, |caller| gate::read(&node.permissions, caller, id).map(drop)).is_ok()
     }
 
-    /// The row of a version.
-    pub(super) fn encode_value(
+    /// Drafts the value that comes after a node's present one, and says where it stands: in the node's row, which is yet to
+    /// be drafted, or in a row of its own.
+    #[allow(clippy::too_many_arguments)] // one version in its parts, as the caller has just learnt them
+    pub(super) fn draft_value(
         &self,
         actor: &dyn Actor,
+        draft: &mut Draft<'_>,
         id: NodeId,
         node: &Node,
         own: u64,
         bytes: &[u8],
-        now: Timestamp,
-    ) -> Result<Vec<u8>, Error> {
-        let sealed = node.place.is_secret();
+        at: Timestamp,
+    ) -> Result<Held, Error> {
+        let (by, by_group, sealed) = (actor.uid(), actor.gid(), node.place.is_secret());
+        // Once a value had a row of its own, the next ones have too: if they hadn't, the row of the node, put back alone, would
+        // agree with that of the value that it names, and no later one would be there to give it away.
+        let follows_apart = node.value.as_ref().is_some_and(|value| matches!(value.held, Held::Apart(_)));
+        if !sealed && !follows_apart && bytes.len() <= SMALL {
+            return Ok(Held::Here(Small { by, by_group, at, content: bytes.to_vec() }));
+        }
         let content = if sealed {
             self.seal.seal(&Binding::new(id, Version(own), &node.permissions), bytes)?
         } else {
             bytes.to_vec()
         };
-        let (by, by_group, size) = (actor.uid(), actor.gid(), bytes.len() as u64);
-        Ok(Value { sealed, by, by_group, at: now, size, permissions: node.permissions.clone(), content }.encode())
+        let (size, permissions) = (bytes.len() as u64, node.permissions.clone());
+        draft.put(key::value(id, own), Value { sealed, by, by_group, at, size, permissions, content }.encode());
+        Ok(Held::Apart(size))
     }
 
     /// Takes away the version that a new one pushes out of the history.
@@ -444,32 +461,23 @@ impl Namespace {
         let Some(oldest) = newest.0.checked_sub(self.settings.versions.into()).filter(|version| *version > 0) else {
             return Ok(());
         };
-        let Some((holder, own)) = view.locate(id, node, Version(oldest))? else { return Ok(()) };
-        draft.delete(key::value(holder, own));
-        if holder != id {
-            self.draft_last_gone(view, draft, holder, own)?;
-        }
+        let Some(pushed_out) = view.locate(id, node, Version(oldest))? else { return Ok(()) };
+        draft_pushed_out(draft, id, pushed_out);
         Ok(())
     }
+}
 
-    /// A removed node whose last version goes is nobody's history any longer: it goes too. Whether it does.
-    pub(super) fn draft_last_gone(
-        &self,
-        view: &View<'_>,
-        draft: &mut Draft<'_>,
-        holder: NodeId,
-        own: u64,
-    ) -> Result<bool, Error> {
-        let node = view.find(holder)?;
-        let last = node.as_ref().and_then(|node| node.content.value).is_none_or(|value| value.own == own);
-        if last {
-            draft.delete(key::node(holder));
-            if let Some(node) = node {
-                draft.departing.push((holder, node.content));
-            }
-        }
-        Ok(last)
+/// Takes a version away that is no longer kept. A removed node whose last version it is was nobody's history but `id`'s: it goes
+/// too. Whether it does.
+pub(super) fn draft_pushed_out(draft: &mut Draft<'_>, id: NodeId, version: Located<'_>) -> bool {
+    let Located { id: holder, node, own } = version;
+    draft.delete(key::value(holder, own));
+    let last = holder != id && node.value.as_ref().is_none_or(|value| value.own == own);
+    if last {
+        draft.delete(key::node(holder));
+        draft.departing.push((holder, node.into_owned()));
     }
+    last
 }
 
 /// Takes set-user-id and set-group-id from what somebody wrote; whether there was any. The caller's groups are asked for

@@ -7,7 +7,7 @@ use keyfs::id::NodeId;
 use keyfs::key::Name;
 use keyfs::seal::TAG_BYTES;
 use keyfs::tree::Error;
-use keyfs::tree::row::{self, Entry, Node, Place, Times, Value, key};
+use keyfs::tree::row::{self, Entry, Held, Node, Place, SMALL, Times, Value, key};
 
 use super::super::world::{CALLERS, KEPT, Who, World, rows};
 use super::read;
@@ -97,21 +97,31 @@ impl Rows {
 
     fn values(&self) {
         for (id, node) in self.nodes.iter().filter(|(_, node)| node.kind == Kind::File) {
-            let current = node.value.expect("what is stored has a value");
-            let value = self.values.get(&(*id, current.own)).expect("its present version is there");
-            assert_eq!((value.size, value.sealed), (current.size, node.place.is_secret()));
-            let kept = self.values.range((*id, 0)..(id + 1, 0)).count();
-            assert!(kept as u32 <= KEPT, "{kept} versions are kept");
-            if !node.removed {
-                assert_eq!(value.permissions, node.permissions, "a version has its entry's permissions");
+            let current = node.value.as_ref().expect("what is stored has a value");
+            let mut kept = self.values.range((*id, 0)..(id + 1, 0)).count();
+            match &current.held {
+                Held::Apart(size) => {
+                    let value = self.values.get(&(*id, current.own)).expect("its present version is there");
+                    assert_eq!((value.size, value.sealed), (*size, node.place.is_secret()));
+                    if !node.removed {
+                        assert_eq!(value.permissions, node.permissions, "a version has its entry's permissions");
+                    }
+                }
+                Held::Here(_) => {
+                    kept += 1;
+                    assert!(!self.values.contains_key(&(*id, current.own)), "a version stands in one place");
+                    let before = self.values.range((*id, 0)..(*id, current.own)).map(|(_, value)| value.size);
+                    assert!(before.max().is_none_or(|size| size <= SMALL as u64), "none after a large one stands here");
+                }
             }
+            assert!(kept as u32 <= KEPT, "{kept} versions are kept");
             let list = node.permissions.access_acl();
             let closed = list.users().is_empty() && list.other().is_empty();
             assert!(closed || !node.place.is_secret(), "a secret's rights for users or for other");
         }
         for (id, own) in self.values.keys() {
             let node = self.nodes.get(id).expect("a version's node is there");
-            assert!(node.value.is_some_and(|current| *own <= current.own), "a version beyond the present one");
+            assert!(node.value.as_ref().is_some_and(|current| *own <= current.own), "a version beyond the present one");
         }
         for node in &self.history {
             let node = self.nodes.get(&node.0).expect("the history's node is there");

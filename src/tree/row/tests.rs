@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::access::acl::Acl;
 use crate::access::{Mode, Rights};
+use crate::id::Version;
 use crate::key::{Name, Tree};
 
 fn permissions() -> Permissions {
@@ -30,7 +31,39 @@ fn file() -> Node {
         expires: Some(Timestamp(5)),
         notes: BTreeMap::from([(b"a".to_vec(), b"xy".to_vec()), (b"b".to_vec(), vec![])]),
         directories: 0,
-        value: Some(Current { own: 2, base: 7, previous: Some(NodeId(0x12)), size: 6 }),
+        value: Some(Current { own: 2, before: before(), held: Held::Apart(6) }),
+    }
+}
+
+fn before() -> Option<Before> {
+    Some(Before { node: NodeId(0x12), last: Version(7) })
+}
+
+/// A file with as little as one can have: its times are one, and its value is its owner's and as old as its modification.
+fn small() -> Node {
+    let at = Timestamp(2);
+    let small = Small { by: Uid(1), by_group: Gid(2), at, content: b"abc".to_vec() };
+    Node {
+        place: Place::In(Tree::Variables, NodeId(0x10)),
+        accessed: at,
+        modified: at,
+        changed: at,
+        created: at,
+        expires: None,
+        notes: BTreeMap::new(),
+        value: Some(Current { own: 1, before: None, held: Held::Here(small) }),
+        ..file()
+    }
+}
+
+/// The same, with all that a value in its node's row can have besides.
+fn small_of_another() -> Node {
+    let small = Small { by: Uid(1), by_group: Gid(3), at: Timestamp(9), content: vec![] };
+    Node {
+        modified: Timestamp(3),
+        changed: Timestamp(3),
+        value: Some(Current { own: 2, before: before(), held: Held::Here(small) }),
+        ..self::small()
     }
 }
 
@@ -91,31 +124,88 @@ fn check<T: PartialEq + std::fmt::Debug>(
 
 #[test]
 fn nodes() {
-    let wanted = "01 01 03 0000000000000010 00 0000000000000011 02 7077 \
+    let wanted = "01 01 03 3e 0000000000000010 0000000000000011 02 7077 \
         000b 00000001 00000002 01a0 00 \
-        0000000000000001 0000000000000002 0000000000000003 ffffffffffffffff 01 0000000000000005 \
+        ffffffffffffffff 0000000000000001 0000000000000002 0000000000000003 0000000000000005 \
         0002 01 61 00000002 7879 01 62 00000000 \
-        01 0000000000000002 0000000000000007 0000000000000012 0000000000000006";
+        05 0000000000000002 0000000000000012 0000000000000007 0000000000000006";
     check(&file(), file().encode(), Node::decode, Node::encode, None, wanted);
-    let wanted = "01 00 02 0000000000000010 00 0000000000000011 02 7077 \
+    let wanted = "01 00 02 0e 0000000000000010 0000000000000011 02 7077 \
         0020 00000001 00000002 01e0 03 07000004 0000 0001 00000003 04 070500ff 0000 0000 \
-        0000000000000001 0000000000000002 0000000000000003 ffffffffffffffff 00 0000 00000004";
+        ffffffffffffffff 0000000000000001 0000000000000002 0000000000000003 00000004";
     check(&directory(), directory().encode(), Node::decode, Node::encode, None, wanted);
     for node in [
         root(),
         Node { place: Place::Environment, ..directory() },
         Node { removed: true, ..file() },
         Node { value: None, ..file() },
-        Node { value: Some(Current { own: 1, base: 0, previous: None, size: 0 }), ..file() },
+        Node { value: Some(Current { own: 1, before: None, held: Held::Apart(0) }), ..file() },
     ] {
         assert_eq!(Node::decode(&node.encode()), Ok(node));
     }
 }
 
 #[test]
+fn nodes_with_their_values() {
+    let wanted = "01 01 02 00 0000000000000010 0000000000000011 02 7077 000b 00000001 00000002 01a0 00 \
+        0000000000000002 03 0000000000000001 616263";
+    let encoded = small().encode();
+    let head = encoded.len() - 3;
+    check(&small(), encoded, Node::decode, Node::encode, Some(head), wanted);
+    let wanted = "01 01 02 04 0000000000000010 0000000000000011 02 7077 000b 00000001 00000002 01a0 00 \
+        0000000000000002 0000000000000003 \
+        1f 0000000000000002 0000000000000012 0000000000000007 0000000000000009 00000001 00000003";
+    let encoded = small_of_another().encode();
+    let head = encoded.len();
+    check(&small_of_another(), encoded, Node::decode, Node::encode, Some(head), wanted);
+}
+
+#[test]
+fn a_value_in_a_nodes_row_is_small_and_no_secrets() {
+    let with = |place: Place, length: usize| {
+        let mut node = Node { place, ..small() };
+        let Some(Current { held: Held::Here(small), .. }) = &mut node.value else { unreachable!() };
+        small.content = vec![b'x'; length];
+        node
+    };
+    let [variables, secrets] = [Tree::Variables, Tree::Secrets].map(|tree| Place::In(tree, NodeId(0x10)));
+    assert_eq!(Node::decode(&with(variables, SMALL).encode()), Ok(with(variables, SMALL)));
+    assert_eq!(Node::decode(&with(variables, SMALL + 1).encode()), Err(Malformed));
+    assert_eq!(Node::decode(&with(secrets, 3).encode()), Err(Malformed));
+}
+
+#[test]
+fn what_is_as_usual_is_not_said() {
+    // Right after the permissions stand the times: when it was made, then what differs.
+    let (plain, created) = (small().encode(), small().created.0.to_be_bytes());
+    let at = plain.len() - 3 - 8 - 1;
+    for (bit, place) in [(2, at), (4, at), (8, at)] {
+        let mut said = plain.clone();
+        said.splice(place..place, created);
+        said[3] |= bit;
+        assert_eq!(Node::decode(&said), Err(Malformed), "time {bit}");
+    }
+    let mut notes = plain.clone();
+    notes.splice(at..at, [0, 0]);
+    notes[3] |= 32;
+    assert_eq!(Node::decode(&notes), Err(Malformed), "no notes");
+    for (bit, said) in [(8, &created[..]), (16, &[0, 0, 0, 1, 0, 0, 0, 2])] {
+        let mut value = plain.clone();
+        value.splice(at + 9..at + 9, said.iter().copied());
+        value[at] |= bit;
+        assert_eq!(Node::decode(&value), Err(Malformed), "a value's {bit}");
+    }
+}
+
+#[test]
 fn a_node_without_a_first_version_or_with_too_many_is_none() {
-    for (own, base) in [(0, 3), (1, u64::MAX), (u64::MAX, 0), (u64::MAX, u64::MAX)] {
-        let value = Some(Current { own, base, previous: None, size: 0 });
+    for (own, base) in [(0, 3), (1, 0), (1, u64::MAX), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
+        let before = Some(Before { node: NodeId(0x12), last: Version(base) });
+        let value = Some(Current { own, before, held: Held::Apart(0) });
+        assert_eq!(Node::decode(&Node { value, ..file() }.encode()), Err(Malformed));
+    }
+    for own in [0, u64::MAX] {
+        let value = Some(Current { own, before: None, held: Held::Apart(0) });
         assert_eq!(Node::decode(&Node { value, ..file() }.encode()), Err(Malformed));
     }
 }

@@ -113,6 +113,50 @@ fn one_row_put_back_gives_no_older_value() {
 }
 
 #[test]
+fn one_row_put_back_gives_no_older_variable() {
+    let large = vec![b'l'; row::SMALL + 1];
+    let values = [b"s".to_vec(), large.clone(), b"t".to_vec(), large, b"u".to_vec()];
+    let path = "dev/variables/v";
+    // Small after small, and each way from small to large and back; also a state of more versions ago than are kept.
+    for (from, writes) in [(0, 1), (1, 1), (2, 1), (3, 1), (0, 2), (0, 12), (1, 12)] {
+        for same in [false, true] {
+            let world = World::new();
+            let value =
+                |number: usize| if same { format!("small {number}").into_bytes() } else { values[number % 5].clone() };
+            (0..=from).for_each(|number| world.put(&owner(), path, &value(number)).unwrap());
+            let write =
+                || (from + 1..=from + writes).for_each(|number| world.put(&owner(), path, &value(number)).unwrap());
+            replay(&world, write, |row| {
+                match world.get(&owner(), path) {
+                    Ok(shown) => assert_eq!(shown, value(from + writes), "{from} {writes} {row}"),
+                    Err(error) => assert!(matches!(error, Error::Tampered(_)), "{error}"),
+                }
+                assert!(world.get(&owner(), path).is_err() || !row.starts_with('n'), "{from} {writes} {row}");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_small_value_put_back_beside_its_row_is_neither_read_nor_written_on() {
+    let (world, path) = (World::new(), "dev/variables/v");
+    world.put(&owner(), path, b"first").unwrap();
+    let id = world.at(path).unwrap().node;
+    let key = row::key::node(id);
+    let before = rows(&world).remove(&key).unwrap();
+    world.put(&owner(), path, b"second").unwrap();
+    set(&world, &key, Some(&before));
+    refused!(world.get(&owner(), path), Error::Tampered(_));
+    refused!(world.old(&owner(), path, 1), Error::Tampered(_));
+    refused!(world.chmod(&owner(), path, 0o600), Error::Tampered(_));
+    refused!(world.ns.truncate_closed(&owner(), id, 1), Error::Tampered(_));
+    let file = world.ns.open(&owner(), id, APPEND).unwrap();
+    world.ns.write(&file, 0, b"more").unwrap();
+    refused!(world.close(&owner(), &file), Error::Tampered(_));
+    assert!(world.findings().iter().any(|found| found.contains("in one of its own too")));
+}
+
+#[test]
 fn one_row_put_back_brings_no_entry_back() {
     let world = two();
     let remove = || {

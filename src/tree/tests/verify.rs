@@ -15,6 +15,7 @@ fn full() -> World {
     for value in [&b"1"[..], b"22", b"333"] {
         world.put(&svc, "dev/secrets/d/k", value).unwrap();
         world.put(&svc, "dev/variables/v", value).unwrap();
+        world.put(&svc, "dev/variables/large", &value.repeat(row::SMALL + 1)).unwrap();
     }
     world.put(&svc, "dev/secrets/gone", b"gone").unwrap();
     world.rm(&svc, "dev/secrets/gone").unwrap();
@@ -40,6 +41,10 @@ impl World {
         self.store.commit(Batch { conditions: vec![], changes: vec![change] }).unwrap();
     }
 
+    fn value_row(&self, id: NodeId, own: u64) -> row::Value {
+        self.ns.view().unwrap().read(&row::key::value(id, own), row::Value::decode).unwrap().unwrap().content
+    }
+
     fn altered(&self, path: &str, alter: impl FnOnce(&mut row::Node)) {
         let (id, mut node) = self.node(path);
         alter(&mut node);
@@ -62,7 +67,7 @@ fn what_the_tree_makes_is_whole() {
     let seen = super::super::verify(&parts, &mut |_| {}).unwrap();
     let counted = (seen.environments, seen.directories, seen.variables, seen.secrets, seen.removed, seen.versions);
     // d/k goes on from the three of the key that it replaced.
-    assert_eq!(counted, (3, 1, 1, 1, 2, 8));
+    assert_eq!(counted, (3, 1, 2, 1, 2, 11));
     assert_eq!(seen.records, 5);
 }
 
@@ -106,7 +111,7 @@ fn every_row_that_is_missing_or_spoilt_is_found() {
 #[test]
 fn each_promise_of_the_rows_is_looked_at() {
     type Spoil = (&'static str, fn(&World));
-    let spoil: [Spoil; 22] = [
+    let spoil: [Spoil; 28] = [
         ("no name leads to it", |world| {
             let (id, node) = world.node("dev/variables/v");
             world.set_row(row::key::entry(node.parent, node.name.as_ref().unwrap()), None);
@@ -133,57 +138,88 @@ fn each_promise_of_the_rows_is_looked_at() {
             world.set_row(row::key::node(root), Some(node.encode()));
         }),
         ("it stands where nothing of its kind can", |world| {
-            world.altered("dev/variables/v", |node| {
+            world.altered("dev/variables/large", |node| {
                 if let row::Place::In(_, root) = node.place {
                     node.place = row::Place::In(Tree::Secrets, root);
                 }
             });
         }),
         ("is of the other tree's kind", |world| {
-            let (id, _) = world.node("dev/variables/v");
-            let mut value = world.ns.view().unwrap().value(id, 3).unwrap().unwrap().content;
+            let (id, _) = world.node("dev/variables/large");
+            let mut value = world.value_row(id, 3);
             value.sealed = true;
             world.set_row(row::key::value(id, 3), Some(value.encode()));
         }),
         ("under other permissions", |world| {
-            world.altered("dev/variables/v", |node| node.permissions.mode = mode(0o666))
+            world.altered("dev/variables/large", |node| node.permissions.mode = mode(0o666))
         }),
         ("its present value is of another length", |world| {
-            world.altered("dev/variables/v", |node| node.value.as_mut().unwrap().size = 9);
+            world.altered("dev/variables/large", |node| node.value.as_mut().unwrap().held = row::Held::Apart(9));
         }),
         ("it has another length than its row says", |world| {
             let (id, _) = world.node("dev/secrets/d/k");
-            let mut value = world.ns.view().unwrap().value(id, 1).unwrap().unwrap().content;
+            let mut value = world.value_row(id, 1);
             value.size += 1;
             world.set_row(row::key::value(id, 1), Some(value.encode()));
         }),
         ("does not open", |world| {
             let (id, _) = world.node("dev/secrets/d/k");
-            let mut value = world.ns.view().unwrap().value(id, 1).unwrap().unwrap().content;
+            let mut value = world.value_row(id, 1);
             *value.content.last_mut().unwrap() ^= 1;
             world.set_row(row::key::value(id, 1), Some(value.encode()));
         }),
         ("the record was sealed for another place", |world| {
             let (id, _) = world.node("dev/secrets/d/k");
-            let mut value = world.ns.view().unwrap().value(id, 1).unwrap().unwrap().content;
+            let mut value = world.value_row(id, 1);
             value.permissions.mode = mode(0o600);
             world.set_row(row::key::value(id, 1), Some(value.encode()));
         }),
         ("its present value is missing", |world| {
-            let (id, _) = world.node("dev/variables/v");
+            let (id, _) = world.node("dev/variables/large");
             world.set_row(row::key::value(id, 3), None);
+        }),
+        ("between its own versions 1 and 3 one is missing", |world| {
+            let (id, _) = world.node("dev/variables/large");
+            world.set_row(row::key::value(id, 2), None);
         }),
         ("between its own versions 1 and 3 one is missing", |world| {
             let (id, _) = world.node("dev/variables/v");
             world.set_row(row::key::value(id, 2), None);
         }),
         ("is later than its present one", |world| {
-            let (id, _) = world.node("dev/variables/v");
-            let value = world.ns.view().unwrap().value(id, 3).unwrap().unwrap().content;
+            let (id, _) = world.node("dev/variables/large");
+            let value = world.value_row(id, 3);
             world.set_row(row::key::value(id, 4), Some(value.encode()));
         }),
+        ("is later than its present one", |world| {
+            let (id, _) = world.node("dev/variables/v");
+            let value = world.value_row(id, 2);
+            world.set_row(row::key::value(id, 4), Some(value.encode()));
+        }),
+        ("its present value stands in its node's row, and in one of its own too", |world| {
+            let (id, _) = world.node("dev/variables/v");
+            let value = world.value_row(id, 2);
+            world.set_row(row::key::value(id, 3), Some(value.encode()));
+        }),
+        ("its own version 2 is too large for a later one in its node's row", |world| {
+            let (large, v) = (world.node("dev/variables/large").0, world.node("dev/variables/v").0);
+            let value = world.value_row(large, 2);
+            world.set_row(row::key::value(v, 2), Some(value.encode()));
+        }),
+        ("more of its versions are there than are kept", |world| {
+            let (id, _) = world.node("dev/variables/v");
+            let value = world.value_row(id, 2).encode();
+            (3..=10).for_each(|own| world.set_row(row::key::value(id, own), Some(value.clone())));
+            world.altered("dev/variables/v", |node| node.value.as_mut().unwrap().own = 11);
+        }),
+        ("its content is malformed", |world| {
+            let (_, node) = world.node("dev/variables/v");
+            world.altered("dev/secrets/d/k", |secret| secret.value = node.value);
+        }),
         ("its history does not go on where it says", |world| {
-            world.altered("dev/secrets/d/k", |node| node.value.as_mut().unwrap().base = 2);
+            world.altered("dev/secrets/d/k", |node| {
+                node.value.as_mut().unwrap().before.as_mut().unwrap().last = Version(2);
+            });
         }),
         ("it was removed, and no history leads to it", |world| {
             let root = world.root("dev", Tree::Secrets);
