@@ -14,7 +14,7 @@ use keyfs::store::fault::Fault;
 use keyfs::tree::{AttributeChange, Error, OpenFile, OpenMode, RenameMode};
 
 use super::input::Input;
-use super::world::{CALLERS, LIMIT, Who, World, name};
+use super::world::{CALLERS, LIMIT, STEP, Who, World, name};
 
 pub(super) const READ: OpenMode = OpenMode { read: true, write: false, append: false, truncate: false };
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -102,7 +102,7 @@ impl Course<'_> {
     fn put(&mut self, who: &Who) -> Option<Result<(), Error>> {
         let (parent, name) = self.seat()?;
         let mode = self.choices.pick(&[0o640, 0o660, 0o600, 0o444, 0o2770, 0o040])?;
-        let length = self.choices.below(LIMIT as usize + 2)?;
+        let length = self.choices.below((LIMIT / STEP) as usize + 2)? * STEP as usize;
         self.puts = self.puts.wrapping_add(1);
         let value = vec![self.puts; length];
         let how = OpenMode { read: false, write: true, append: false, truncate: true };
@@ -197,7 +197,7 @@ impl Course<'_> {
             Ok(node) => node,
             Err(error) => return Some(Err(error)),
         };
-        let length = u64::from(self.choices.byte()?) % (LIMIT + 2);
+        let length = u64::from(self.choices.byte()?) % (LIMIT / STEP + 2) * STEP;
         let answer = self.world.ns.truncate_closed(who, node, length);
         if !matches!(answer, Err(Error::ValueTooLarge(_) | Error::IsADirectory)) {
             self.values.remove(&node);
@@ -239,7 +239,7 @@ impl Course<'_> {
         let ns = &self.world.ns;
         Some(match how % 4 {
             0 => ns.write(file, u64::from(how >> 2), b"piece"),
-            1 => ns.truncate(file, u64::from(how >> 2)),
+            1 => ns.truncate(file, u64::from(how >> 2) * STEP),
             2 => ns.flush(who, file),
             _ => ns.sync(who, file),
         })

@@ -20,7 +20,10 @@ use keyfs::tree::{Actor, Limits, Namespace, NewStore, Parts, create_store};
 
 /// How many versions of a key are kept, and the longest value: small, so that an input reaches both.
 pub const KEPT: u32 = 3;
-pub const LIMIT: u64 = 64;
+pub const LIMIT: u64 = 64 * STEP;
+
+/// What an input's lengths are multiplied by, so that values stand in their node's row and in rows of their own.
+pub const STEP: u64 = 5;
 
 pub struct World {
     pub ns: Namespace,

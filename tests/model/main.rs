@@ -26,6 +26,7 @@ use keyfs::store::fault::{Fault, FaultStore};
 use keyfs::store::memory::MemoryStore;
 use keyfs::store::redb::RedbStore;
 use keyfs::store::{CommitError, Store};
+use keyfs::tree::row::SMALL;
 use keyfs::tree::{
     Actor, AttributeChange, Error, Limits, Namespace, NewStore, OpenFile, OpenMode, Parts, RenameMode, create_store,
     unlock, verify,
@@ -35,8 +36,8 @@ use scale::Random;
 
 /// How many versions a key keeps.
 const KEPT: usize = 10;
-/// The longest value.
-const LIMIT: usize = 40;
+/// The longest value: longer than one that stands in its node's row.
+const LIMIT: usize = SMALL + 40;
 
 // ---- callers ----
 
@@ -250,7 +251,9 @@ fn step(random: &mut Random, world: &World, model: &mut Model, last: &mut String
     let all = callers();
     let who = &all[random.below(all.len())];
     let path = random_path(random);
-    let value = |random: &mut Random| vec![b'a' + random.below(4) as u8; random.pick(&[0, 1, 2, 5, 20, 40, 41])];
+    let value = |random: &mut Random| {
+        vec![b'a' + random.below(4) as u8; random.pick(&[0, 1, 2, 20, SMALL, SMALL + 1, LIMIT, LIMIT + 1])]
+    };
     let before = model.clone();
     let mode = random.pick(&[0o600, 0o640, 0o660, 0o644, 0o200, 0o666, 0o040]);
     let mut touched = vec![path.clone()];
@@ -264,7 +267,7 @@ fn step(random: &mut Random, world: &World, model: &mut Model, last: &mut String
             )
         }
         35..39 => {
-            let length = random.pick(&[0, 1, 6, 40, 41]);
+            let length = random.pick(&[0, 1, 6, SMALL, SMALL + 1, LIMIT, LIMIT + 1]);
             *last = format!("truncate {path:?} {length}");
             let answer = world.find(&path).and_then(|id| world.ns.truncate_closed(who, id, length as u64));
             (answer.map(|()| vec![]), model.truncate(who, &path, length).map(|()| vec![]))
