@@ -333,11 +333,15 @@ fn step(random: &mut Random, world: &World, model: &mut Model, last: &mut String
             let number = (newest + 1).saturating_sub(random.below(KEPT + 2) as u64);
             *last = format!("version {number} of {path:?} by {who:?}");
             let (answer, wanted) = (world.old(who, &path, number), model.old(who, &path, number));
-            // A removed key stays behind the directories that it was in, wherever they were moved to, and is for few where one of
-            // those was removed (docs/semantics.md); the model has names alone, and doesn't know where they went.
+            // What a removed key had, also one that was made anew, stays behind the directories that it was in, wherever they were
+            // moved to, and is for few where one of those was removed (docs/semantics.md); the model has names alone, and doesn't
+            // know where they went.
+            let removed = match model.file(&path) {
+                Some(file) => number <= model.files[file].base,
+                None => !model.entries.contains_key(&path),
+            };
             let refused = matches!(answer, Err(Error::Denied(_) | Error::NotFound));
-            let moved = !model.entries.contains_key(&path) && refused;
-            if moved { return touched } else { (answer, wanted) }
+            if removed && refused { return touched } else { (answer, wanted) }
         }
     };
     match (answer, wanted) {
