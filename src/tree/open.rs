@@ -137,6 +137,11 @@ impl OpenFile {
         self.mode
     }
 
+    /// Whether there can be anything to commit. It needs no lock, which the last reader may hold still as it ends its answer.
+    pub(super) fn may_have_to_commit(&self) -> bool {
+        self.mode.write || self.mode.truncate || self.pending.is_some()
+    }
+
     /// The thread that opened it.
     pub fn thread(&self) -> u32 {
         self.thread

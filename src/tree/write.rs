@@ -161,11 +161,11 @@ impl Namespace {
     /// The last descriptor and the last mapping of the file are gone. What is returned is the name of a new entry that goes with
     /// it, since it could not be stored.
     pub fn release(&self, file: &Arc<OpenFile>) -> Option<(NodeId, Name)> {
-        let unfinished = {
+        let unfinished = || {
             let state = file.state();
             state.progress != Progress::Nothing && !state.failed
         };
-        if unfinished && let Err(error) = self.commit_file(&file.opener(), file, Occasion::Sync) {
+        if file.may_have_to_commit() && unfinished() && let Err(error) = self.commit_file(&file.opener(), file, Occasion::Sync) {
             log::error!("what was written to node {} after its last flush is lost: {error}", file.node());
         }
         let last = self.overlay.closed(file);
