@@ -77,3 +77,33 @@ impl PayloadKeys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(number: u64, start: usize) -> Payload {
+        Payload { start, key: Zeroizing::new([number as u8 ^ (number >> 8) as u8; KEY_BYTES]) }
+    }
+
+    #[test]
+    fn each_record_has_its_own_key_until_another_takes_its_slot() {
+        let keys = PayloadKeys::new().unwrap();
+        let record = |number: u64| format!("header {number:05}, payload").into_bytes();
+        let place = |number: u64| (NodeId(77_777), Version(number));
+        let header = "header 00000".len();
+        let all = 0..KEPT as u64;
+        all.clone().for_each(|number| keys.keep(place(number), &record(number), &payload(number, header)));
+        for number in all {
+            let found = keys.get(place(number), &record(number)).unwrap();
+            assert_eq!((found.start, found.key), (header, payload(number, header).key), "{number}");
+            // Another's record in its place, and its own in another's.
+            assert!(keys.get(place(number), &record(number + 1)).is_none());
+            assert!(keys.get(place(number + KEPT as u64), &record(number)).is_none());
+            assert!(keys.get((NodeId(77_778), Version(number)), &record(number)).is_none());
+        }
+        keys.keep(place(KEPT as u64), &record(0), &payload(9, header));
+        assert!(keys.get(place(0), &record(0)).is_none(), "its slot is another's now");
+        assert_eq!(keys.get(place(KEPT as u64), &record(0)).unwrap().key, payload(9, header).key);
+    }
+}

@@ -165,7 +165,10 @@ impl Namespace {
             let state = file.state();
             state.progress != Progress::Nothing && !state.failed
         };
-        if file.may_have_to_commit() && unfinished() && let Err(error) = self.commit_file(&file.opener(), file, Occasion::Sync) {
+        if file.may_have_to_commit()
+            && unfinished()
+            && let Err(error) = self.commit_file(&file.opener(), file, Occasion::Sync)
+        {
             log::error!("what was written to node {} after its last flush is lost: {error}", file.node());
         }
         let last = self.overlay.closed(file);
