@@ -207,8 +207,9 @@ fn pages_spoilt_beneath_a_daemon() {
             };
             match done {
                 Ok(()) => right += 1,
+                // What a page showed no longer, nobody misses before the next mount adds the rows up.
                 Err(error) => {
-                    assert_eq!(error.raw_os_error(), Some(libc::EIO), "{what}");
+                    assert!(matches!(error.raw_os_error(), Some(libc::EIO | libc::ENOENT)), "{what}: {error}");
                     failed += 1;
                 }
             }
