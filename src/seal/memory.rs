@@ -220,6 +220,16 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
+/// Overwrites the part of the stack that the caller's last call has used: ciphers work on copies of blocks there, and leave them.
+#[inline(never)]
+pub(super) fn wipe_stack() {
+    /// In words of 8 bytes: several times what the ciphers and hashes take, with their vectors.
+    const WORDS: usize = 1024;
+    let mut used = [0_u64; WORDS];
+    // It can't be left out, as other writes to what nobody reads can.
+    used.zeroize();
+}
+
 /// Has the allocator hold less of what was given back to it: from the middle of what it keeps, a locked page can't go back to the
 /// kernel, so with an arena for each thread every one of them would grow to the most that its thread ever took.
 pub fn keep_little() {

@@ -4,7 +4,7 @@
 //! Invariants:
 //! - A record that we open has our stanza first, and once: age recipients are public, so anybody could seal a value to
 //!   them, but our stanza takes the store key.
-//! - No plaintext and no file key is left in memory that was given back.
+//! - No plaintext and no file key is left in memory that was given back, the stack included.
 //!
 //! It deliberately implements nothing of age but the payload's STREAM, which the crate does in buffers that it does not wipe. Source:
 //! the age format, <https://c2sp.org/age>.
@@ -19,7 +19,7 @@ use age_core::primitives::{aead_decrypt, aead_encrypt, hkdf};
 use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, KeyInit};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::memory::SecretBytes;
+use super::memory::{SecretBytes, wipe_stack};
 use super::{KEY_BYTES, SealError, decode_hex, random};
 
 /// The type of our stanza. Its one argument is a salt of 16 bytes in hexadecimal, its body the wrapped file key.
@@ -147,8 +147,9 @@ pub(super) fn encrypt(recipients: &[&dyn Recipient], parts: &[&[u8]]) -> Result<
     drop(encryptor.wrap_output(&mut file).map_err(|_| SealError::Random)?);
     let nonce = file.len().checked_sub(NONCE_BYTES).and_then(|start| file.get(start..)).ok_or(SealError::Random)?;
     let payload_key = note.payload_key(nonce).ok_or(SealError::Random)?;
-    seal_payload(&payload_key, parts, length, &mut file)?;
-    Ok(file)
+    let sealed = seal_payload(&payload_key, parts, length, &mut file);
+    wipe_stack();
+    sealed.map(|()| file)
 }
 
 /// STREAM's nonce for a chunk: an 11-byte counter, and a byte that is 1 for the last chunk.
@@ -164,6 +165,7 @@ fn chunk_nonce(counter: u64, last: bool) -> [u8; 12] {
 }
 
 /// STREAM with ChaCha20-Poly1305, in chunks of 64 KiB.
+#[inline(never)]
 fn seal_payload(key: &[u8; KEY_BYTES], parts: &[&[u8]], length: usize, file: &mut Vec<u8>) -> Result<(), SealError> {
     let cipher = ChaCha20Poly1305::new(key.into());
     let mut rest = parts.iter().flat_map(|part| part.chunks(CHUNK_BYTES)).peekable();
@@ -222,6 +224,13 @@ pub(super) fn unwrap<'a>(
 impl Payload {
     /// The plaintext of the file.
     pub(super) fn open(&self, file: &[u8]) -> Result<SecretBytes, SealError> {
+        let opened = self.decrypt(file);
+        wipe_stack();
+        opened
+    }
+
+    #[inline(never)]
+    fn decrypt(&self, file: &[u8]) -> Result<SecretBytes, SealError> {
         let changed = || SealError::Tampered("the record's payload was changed");
         let sealed = file.get(self.start..).ok_or_else(changed)?;
         let cipher = ChaCha20Poly1305::new(self.key.as_slice().into());
