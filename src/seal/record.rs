@@ -255,3 +255,35 @@ impl Payload {
         if counter == 0 { Err(changed()) } else { Ok(plaintext) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A payload of these chunks, the last of which says that it is.
+    fn payload(chunks: &[&[u8]]) -> Vec<u8> {
+        let cipher = ChaCha20Poly1305::new(&[7; KEY_BYTES].into());
+        let mut file = Vec::new();
+        for (counter, chunk) in chunks.iter().enumerate() {
+            let nonce = chunk_nonce(counter as u64, counter + 1 == chunks.len());
+            let start = file.len();
+            file.extend_from_slice(chunk);
+            let tag = cipher.encrypt_in_place_detached(&nonce.into(), &[], &mut file[start..]).unwrap();
+            file.extend_from_slice(&tag);
+        }
+        file
+    }
+
+    #[test]
+    fn a_payload_is_cut_into_chunks_in_one_way_alone() {
+        let open = |file: &[u8]| Payload { start: 0, key: Zeroizing::new([7; KEY_BYTES]) }.open(file);
+        let whole = vec![1; CHUNK_BYTES];
+        assert_eq!(open(&payload(&[b""])).unwrap().len(), 0);
+        assert_eq!(open(&payload(&[&whole])).unwrap().len(), CHUNK_BYTES);
+        assert_eq!(open(&payload(&[&whole, b"1"])).unwrap().len(), CHUNK_BYTES + 1);
+        assert!(open(&payload(&[&whole, b""])).is_err(), "an empty chunk behind another");
+        assert!(open(&payload(&[b"1", &whole])).is_err(), "a short chunk before another");
+        assert!(open(&payload(&[&whole, &whole])[..CHUNK_BYTES + CHUNK_TAG_BYTES]).is_err(), "cut between two");
+        assert!(open(b"").is_err(), "none at all");
+    }
+}
