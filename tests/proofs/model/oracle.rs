@@ -3,7 +3,7 @@
 //!
 //! What is not compared, since it deliberately differs (docs/semantics.md): access times, which reading moves on the other two;
 //! the time of modification of a file that the same value is stored in again, which is no change here, so that it is compared
-//! right after it was set; the size of a directory; links, fifos and devices, which a key can't be; what stands right below a tree's root, which is why
+//! right after it was set; `chown` to no other owner and no other group; the size of a directory; links, fifos and devices, which a key can't be; what stands right below a tree's root, which is why
 //! the directory is one level down.
 
 use std::path::{Path, PathBuf};
@@ -182,7 +182,11 @@ fn step(random: &mut Random, first: bool) -> Step {
         75..81 => {
             let ids = [u32::MAX, 0, 20_001, 20_002, 20_003];
             let groups = [u32::MAX, 0, 20_010, 20_020, 20_030];
-            format!("chown\t{path}\t{}\t{}", random.pick(&ids), random.pick(&groups))
+            match (random.pick(&ids), random.pick(&groups)) {
+                // Of a change to nothing else the kernel's FUSE asks neither the daemon nor its own permission bits.
+                (u32::MAX, u32::MAX) => format!("chown\t{path}\t{}\t{}", u32::MAX, 20_010),
+                (id, group) => format!("chown\t{path}\t{id}\t{group}"),
+            }
         }
         81..89 => format!("setacl\t{path}\t{}\t{}", random.below(2), acl(random)),
         89..91 => format!("removeacl\t{path}\t{}", random.below(2)),
