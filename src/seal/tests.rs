@@ -228,6 +228,32 @@ fn a_row_carries_its_own_tag() {
 }
 
 #[test]
+fn rows_of_every_length_are_authenticated_to_their_end() {
+    let (seal, _) = seal();
+    let key = b"v/key".as_slice();
+    // Around the length up to which a row is hashed in one go, too.
+    for length in (0..64).chain(960..1100).chain([5000]) {
+        let content: Vec<u8> = (0..length).map(|place| place as u8).collect();
+        let mut row = content.clone();
+        seal.authenticate(key, &mut row);
+        // As docs/format.md has it.
+        let mut plain = blake3::Hasher::new_keyed(seal.tag_key[..].try_into().unwrap());
+        for part in [key, &content] {
+            plain.update(&(part.len() as u64).to_be_bytes()).update(part);
+        }
+        assert_eq!(row[length..], plain.finalize().as_bytes()[..TAG_BYTES], "{length} bytes");
+        for place in length.saturating_sub(70)..length {
+            let mut changed = row.clone();
+            changed[place] ^= 1;
+            assert!(seal.verify(key, &mut changed).is_err(), "byte {place} of {length}");
+        }
+        let ledger: &dyn Ledger = &seal;
+        let revision = Revision(7);
+        assert_eq!(ledger.digester()(key, revision, &content), ledger.digest(key, revision, &content));
+    }
+}
+
+#[test]
 fn slots_open_for_their_identities() {
     let directory = tempfile::tempdir().unwrap();
     let one = Identities::create(&directory.path().join("one")).unwrap();
