@@ -133,6 +133,7 @@ pub struct Namespace {
     settings: Settings,
     limits: Limits,
     overlay: Overlay,
+    waiting: lookup::Waiting,
     /// Held by everybody who commits, and alone by whoever has met conflict after conflict.
     patience: RwLock<()>,
     /// Moved on whenever somebody's permission to read may have changed.
@@ -153,6 +154,7 @@ impl Namespace {
             settings: parts.settings,
             limits,
             overlay: Overlay::default(),
+            waiting: lookup::Waiting::default(),
             patience: RwLock::new(()),
             epoch: AtomicU64::new(1),
             granted: AtomicU64::new(0),

@@ -1,7 +1,8 @@
 //! Names and attributes: everything that may be known of an entry without its value.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::open::OpenFile;
 use super::row::{Current, Node, Times};
@@ -13,9 +14,34 @@ use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
 use crate::key::{Name, Tree};
 
-/// How often, and how long each time, the end of a closed file is waited for: 100 ms in all.
-const WAITS: u32 = 200;
+/// How long the end of a closed file is waited for, and how long until it is looked for again.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 const WAIT: Duration = Duration::from_micros(500);
+
+/// How many requests wait for that at the same time. It leaves some of the daemon's sixteen threads to others, whatever somebody opens
+/// and maps; nearly always the end comes at once, so that so many never wait by chance.
+const WAITING: usize = 12;
+
+/// Those who wait for the end of a closed file.
+#[derive(Default)]
+pub(super) struct Waiting(AtomicUsize);
+
+/// One of them.
+pub(super) struct Turn<'a>(&'a AtomicUsize);
+
+impl Waiting {
+    /// A turn to wait, unless as many as may have one.
+    pub(super) fn begin(&self) -> Option<Turn<'_>> {
+        let more = |waiting: usize| (waiting < WAITING).then_some(waiting + 1);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Turn(&self.0))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 /// What `stat(2)` tells of an entry, and a little more.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -133,7 +159,12 @@ impl Namespace {
             open.windows(2).any(|pair| matches!(pair, [one, other] if one.size() != other.size()))
         };
         let mut open = own();
-        for _ in 0..WAITS {
+        if !differ(&open) {
+            return open;
+        }
+        let Some(_turn) = self.waiting.begin() else { return open };
+        let until = Instant::now() + LONGEST_WAIT;
+        while Instant::now() < until {
             let passing = open.iter().filter(|file| !file.is_lingering()).count();
             if !differ(&open) || actor.descriptors(id).is_none_or(|held| held >= passing) {
                 return open;

@@ -72,6 +72,29 @@ fn a_mapping_counts_without_a_descriptor() {
 }
 
 #[test]
+fn not_everybody_waits() {
+    let (world, who, other) = (World::new(), Who::new(1, 10, &[]), Who::new(1, 10, &[]).thread(7));
+    world.put(&other, "dev/variables/a", b"a long one").unwrap();
+    let id = world.at("dev/variables/a").unwrap().node;
+    let before = world.ns.open(&who, id, READ).unwrap();
+    world.put(&other, "dev/variables/a", b"short").unwrap();
+    let now = world.ns.open(&who, id, READ).unwrap();
+    let turns: Vec<_> = std::iter::from_fn(|| world.ns.waiting.begin()).collect();
+    assert_eq!(turns.len(), 12);
+    // It is answered at once, without a look at what the process has open.
+    let closing = Closing { who, world: &world, closed: Cell::new(Some(before)) };
+    assert_eq!(world.ns.attributes(&closing, id).unwrap().size, 10);
+    assert!(closing.closed.take().is_some_and(|before| !before.is_lingering()));
+    // Those who have waited make room.
+    drop(turns);
+    let before = world.ns.overlay.open(id).into_iter().find(|file| !Arc::ptr_eq(file, &now));
+    closing.closed.set(before);
+    assert_eq!(world.ns.attributes(&closing, id).unwrap().size, 5);
+    assert!(world.ns.waiting.begin().is_some());
+    world.ns.release(&now);
+}
+
+#[test]
 fn what_was_written_and_closed_cuts_no_value() {
     let (world, who, other) = (World::new(), Who::new(1, 10, &[]), Who::new(1, 10, &[]).thread(7));
     world.put(&other, "dev/variables/a", b"one").unwrap();
