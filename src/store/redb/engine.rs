@@ -460,7 +460,7 @@ struct Signals {
     full: AtomicBool,
     /// Whether growth may go on where there is no room: for what takes rows away, and for repairs.
     stretch: AtomicBool,
-    /// Where the medium has been stretched: the length up to which all else may be written.
+    /// Where the medium has been stretched: the length up to which all else may be written without a look at the room there.
     solid: AtomicU64,
 }
 
@@ -514,8 +514,10 @@ impl StorageBackend for Storage {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let beyond = offset + data.len() as u64 > self.signals.solid.load(Ordering::SeqCst);
-        if beyond && !self.signals.stretch.load(Ordering::SeqCst) {
+        let len = data.len() as u64;
+        let beyond = offset + len > self.signals.solid.load(Ordering::SeqCst);
+        // redb takes whichever page is free, also where the medium was stretched.
+        if beyond && !self.signals.stretch.load(Ordering::SeqCst) && !self.medium.has_room(offset, len)? {
             return self.noticing(Err(io::ErrorKind::StorageFull.into()));
         }
         self.noticing(self.medium.write(offset, data))

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
+use nix::unistd::{Whence, lseek};
 
 use super::super::Usage;
 use super::open::OpenError;
@@ -41,6 +42,11 @@ pub trait Medium: Debug + Send + Sync + 'static {
     /// Makes it longer where there is no room for it: what is written beyond what it keeps to spare may fail.
     fn stretch(&self, len: u64) -> io::Result<()> {
         self.set_len(len)
+    }
+    /// Whether bytes that it was stretched over can be written without what is kept for removals: they were written before, or there
+    /// is room besides.
+    fn has_room(&self, _offset: u64, _len: u64) -> io::Result<bool> {
+        Ok(true)
     }
     /// Takes the room that it was stretched over, and what it keeps to spare; an error where there isn't as much.
     fn fill(&self) -> io::Result<()> {
@@ -165,6 +171,13 @@ impl Medium for FileMedium {
 
     fn stretch(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
+    }
+
+    fn has_room(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let from = offset.try_into().map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        // Where a file system doesn't tell holes, all of a file is none, and a lack of room shows when it is written.
+        let hole = lseek(&self.file, from, Whence::SeekHole)?;
+        Ok(u64::try_from(hole).is_ok_and(|hole| hole >= offset + len) || self.usage()?.free >= SPARE + len)
     }
 
     fn fill(&self) -> io::Result<()> {
