@@ -31,28 +31,13 @@ use keyfs::tree::{
     Actor, AttributeChange, Error, Limits, Namespace, NewStore, OpenFile, OpenMode, Parts, RenameMode, create_store,
     unlock, verify,
 };
-use reference::{Entry, Model, Path, Perm};
+use reference::{Entry, KEPT, Model, Path, Perm, Who};
 use scale::Random;
 
-/// How many versions a key keeps.
-const KEPT: usize = 10;
 /// The longest value: longer than one that stands in its node's row.
 const LIMIT: usize = SMALL + 40;
 
 // ---- callers ----
-
-#[derive(Clone, Debug)]
-struct Who {
-    uid: u32,
-    gid: u32,
-    groups: Vec<Gid>,
-}
-
-impl Who {
-    fn in_group(&self, group: u32) -> bool {
-        self.gid == group || self.groups.contains(&Gid(group))
-    }
-}
 
 impl Actor for Who {
     fn uid(&self) -> Uid {

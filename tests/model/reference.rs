@@ -2,9 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use keyfs::id::Gid;
 use keyfs::tree::RenameMode;
 
-use super::{KEPT, LIMIT, Who};
+use super::LIMIT;
+
+/// How many versions a key keeps.
+pub(super) const KEPT: usize = 10;
+
+/// A caller as the model knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) groups: Vec<Gid>,
+}
+
+impl Who {
+    pub(super) fn in_group(&self, group: u32) -> bool {
+        self.gid == group || self.groups.contains(&Gid(group))
+    }
+}
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Perm {

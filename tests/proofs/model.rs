@@ -9,8 +9,6 @@ mod reference;
 
 use std::path::Path;
 
-use keyfs::id::Gid;
-
 use crate::fixture::User;
 use crate::harness::Case;
 use crate::worker::{Role, Worker};
@@ -34,24 +32,8 @@ const CALLERS: [(u32, u32, &[u32]); 6] = [
     (20_003, 20_030, &[20_010, 20_020]),
 ];
 
-/// How many versions a key keeps.
-const KEPT: usize = 10;
 /// The longest value.
 const LIMIT: usize = 100;
-
-/// A caller as the model knows it.
-#[derive(Clone, Debug)]
-struct Who {
-    uid: u32,
-    gid: u32,
-    groups: Vec<Gid>,
-}
-
-impl Who {
-    fn in_group(&self, group: u32) -> bool {
-        self.gid == group || self.groups.contains(&Gid(group))
-    }
-}
 
 /// A process for each caller.
 struct Callers(Vec<Worker>);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use keyfs::id::Gid;
 use keyfs::tree::RenameMode;
 
-use super::reference::{Entry, Model, Path, Perm};
-use super::{CALLERS, Callers, LIMIT, Who};
+use super::reference::{Entry, KEPT, Model, Path, Perm, Who};
+use super::{CALLERS, Callers, LIMIT};
 use crate::fixture::Mount;
 use crate::scale::{self, Random};
 
@@ -143,7 +143,7 @@ fn step(random: &mut Random, model: &Model, all: &[Who], first: bool) -> Step {
     let value = random.pick(&["a", "b", "c", "d"]).repeat(random.pick(&[0, 1, 2, 5, 20, LIMIT, LIMIT + 1]));
     let to = (operation == "rename").then(|| self::path(random));
     let newest = model.versions(&path).last().map_or(1, |stored| stored.number);
-    let old = (operation == "old").then(|| (newest + 1).saturating_sub(random.below(super::KEPT + 2) as u64));
+    let old = (operation == "old").then(|| (newest + 1).saturating_sub(random.below(KEPT + 2) as u64));
     Step { who: random.below(all.len()), operation, path, to, how, mode, value, old }
 }
 
