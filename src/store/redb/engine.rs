@@ -124,7 +124,8 @@ impl Engine {
         let signals = Arc::new(Signals::new());
         let database = open_database(medium.clone(), &signals, How::Plain)?;
         guarded(|| initialise(&database))?;
-        Self::over(medium, database, signals)
+        let view = guarded(|| View::of(&database, 0))?;
+        Ok(Self::over(medium, database, signals, view))
     }
 
     /// Checks every page of what a medium holds, repairs what a crash left, and closes it.
@@ -143,8 +144,8 @@ impl Engine {
             Ok((format, View::of(&database, 0)))
         });
         let refusal = match identified {
-            Ok((Some(THIS_FORMAT), Ok(_))) => {
-                let engine = Self::over(medium, database, signals)?;
+            Ok((Some(THIS_FORMAT), Ok(view))) => {
+                let engine = Self::over(medium, database, signals, view);
                 engine.lent().writes = false;
                 return Ok(engine);
             }
@@ -160,7 +161,8 @@ impl Engine {
     pub(super) fn keep(medium: Arc<dyn Medium>) -> Result<Self, Refusal> {
         let signals = Arc::new(Signals::new());
         let database = open_database(medium.clone(), &signals, How::Plain)?;
-        Self::over(medium, database, signals)
+        let view = guarded(|| View::of(&database, 0))?;
+        Ok(Self::over(medium, database, signals, view))
     }
 
     /// Writes all that a view shows into an empty medium, in order, and closes it.
@@ -188,16 +190,15 @@ impl Engine {
         }
     }
 
-    fn over(medium: Arc<dyn Medium>, database: Database, signals: Arc<Signals>) -> Result<Self, Refusal> {
-        let view = guarded(|| View::of(&database, 0))?;
+    fn over(medium: Arc<dyn Medium>, database: Database, signals: Arc<Signals>, view: View) -> Self {
         let lent = Lent { kept: view.ledger.as_ref().is_none_or(|ledger| !ledger.is_empty()), by: None, writes: true };
-        Ok(Self {
+        Self {
             medium,
             signals,
             ledger: Mutex::new(lent),
             slot: RwLock::new(Slot { database: Some(database), generation: 0, failed: None }),
             published: RwLock::new(Published { recent: Recent::after(view.revision), view: Arc::new(view) }),
-        })
+        }
     }
 
     pub(super) fn medium(&self) -> &dyn Medium {
