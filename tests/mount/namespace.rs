@@ -240,16 +240,6 @@ fn not_utf8() -> std::ffi::OsString {
 fn a_key_of_4095_bytes() {
     let mut mount = Mount::new();
     let build = r#"
-def descend(names, make):
-    here = os.open(".", os.O_RDONLY)
-    for name in names:
-        if make:
-            os.mkdir(name, dir_fd=here)
-        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
-        os.close(here)
-        here = below
-    return here
-
 def put_at(directory, name, value):
     handle = os.open(name, WRONLY | CREAT | TRUNC, 0o600, dir_fd=directory)
     os.write(handle, value)

@@ -133,3 +133,15 @@ def sh(script):
 
 def names(path="."):
     return sorted(os.listdir(path))
+
+
+def descend(names, make=False, here="."):
+    "A descriptor of the directory that these names lead to: they may be longer together than a path can be."
+    here = os.open(here, RDONLY | os.O_DIRECTORY)
+    for name in names:
+        if make:
+            os.mkdir(name, dir_fd=here)
+        below = os.open(name, RDONLY | os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = below
+    return here

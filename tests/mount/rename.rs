@@ -391,16 +391,6 @@ fn a_deep_directory_moved_deeper() {
     // A key has 4,095 bytes at the most, below its tree. To look below each directory would take as long as there is
     // below it, so only the name that is given is counted; what comes to lie deeper stays, and can be moved back.
     let common = r#"
-def descend(names, make=False, here="."):
-    here = os.open(here, RDONLY)
-    for name in names:
-        if make:
-            os.mkdir(name, dir_fd=here)
-        below = os.open(name, RDONLY | os.O_DIRECTORY, dir_fd=here)
-        os.close(here)
-        here = below
-    return here
-
 def put_at(directory, name, value, flags=WRONLY | CREAT | TRUNC):
     handle = os.open(name, flags, 0o600, dir_fd=directory)
     os.write(handle, value)

@@ -69,17 +69,6 @@ for name in (b"a" * 256, "🔑".encode() * 64, b"a" * 4000, b"\xff" * 256):
 pub fn keys_at_the_limit() {
     let mut mount = Mount::new();
     let text = r#"
-def descend(names, make=False):
-    "A descriptor of the directory that these names lead to: no path is that long."
-    here = os.open(".", RDONLY | os.O_DIRECTORY)
-    for name in names:
-        if make:
-            os.mkdir(name, dir_fd=here)
-        below = os.open(name, RDONLY | os.O_DIRECTORY, dir_fd=here)
-        os.close(here)
-        here = below
-    return here
-
 def value(here, name, flags=RDONLY):
     handle = os.open(name, flags, dir_fd=here)
     try:
