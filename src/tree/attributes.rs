@@ -273,9 +273,9 @@ impl Namespace {
             }
         }
         self.change(actor, |view, draft| {
-            let Stored { revision, content: before } = view.node(id)?;
+            let before = view.node(id)?;
             let now = self.clock.now();
-            let mut node = before.clone();
+            let mut node = before.content.clone();
             if node.kind == Kind::Directory {
                 let times = view.times(id, &node)?;
                 node.modified = times.modified;
@@ -283,18 +283,33 @@ impl Namespace {
             node.permissions = edit(&node)?;
             set(&mut node, now)?;
             node.changed = now;
-            if node.kind == Kind::Directory {
-                draft.put(key::times(id), Times { modified: node.modified, changed: now }.encode());
-            }
-            if node.permissions != before.permissions {
-                self.draft_permissions(view, draft, id, &before, &node)?;
-            } else if let Some(name) = attribute {
+            if node.permissions == before.content.permissions
+                && let Some(name) = attribute
+            {
                 draft.record(Event::Attribute { name: name.to_owned() }, view.address(id, &node)?, None);
             }
-            draft.at(key::node(id), revision);
-            draft.put(key::node(id), node.encode());
-            Ok(())
+            self.draft_node(view, draft, id, before, &node)
         })
+    }
+
+    /// Drafts what a node is now instead of what it was.
+    pub(super) fn draft_node(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        id: NodeId,
+        before: Stored<Node>,
+        node: &Node,
+    ) -> Result<(), Error> {
+        if node.kind == Kind::Directory {
+            draft.put(key::times(id), Times { modified: node.modified, changed: node.changed }.encode());
+        }
+        if node.permissions != before.content.permissions {
+            self.draft_permissions(view, draft, id, &before.content, node)?;
+        }
+        draft.at(key::node(id), before.revision);
+        draft.put(key::node(id), node.encode());
+        Ok(())
     }
 
     /// The present version gets the permissions that its entry gets.

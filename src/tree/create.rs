@@ -80,19 +80,33 @@ impl Namespace {
                     new_node(Kind::Directory, place, parent, name, permissions, now)
                 }
             };
-            // The parent counts its directories, so two made at once in one directory do conflict.
-            let mut above = above;
-            above.content.directories = above.content.directories.saturating_add(1);
-            draft.at(key::node(parent), above.revision);
-            draft.put(key::node(parent), above.content.encode());
-            draft_entry(draft, id, &node);
-            draft.touch(parent, now);
-            draft.touch(id, now);
-            draft.record(Event::MakeDirectory, self.address_below(view, parent, &above.content, name, &node)?, None);
+            self.draft_directory(view, draft, id, above, &node)?;
             Ok(node)
         })?;
         let times = row::Times { modified: node.modified, changed: node.changed };
         Ok(Attributes::of(id, &node, times))
+    }
+
+    /// Drafts a directory that is new, in the one above it.
+    pub(super) fn draft_directory(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        id: NodeId,
+        mut above: Stored<Node>,
+        node: &Node,
+    ) -> Result<(), Error> {
+        let name = node.name.as_ref().ok_or(Error::NotFound)?;
+        // The parent counts its directories, so two made at once in one directory do conflict.
+        above.content.directories = above.content.directories.saturating_add(1);
+        draft.at(key::node(node.parent), above.revision);
+        draft.put(key::node(node.parent), above.content.encode());
+        draft_entry(draft, id, node);
+        draft.touch(node.parent, node.created);
+        draft.touch(id, node.created);
+        let address = self.address_below(view, node.parent, &above.content, name, node)?;
+        draft.record(Event::MakeDirectory, address, None);
+        Ok(())
     }
 
     /// Makes an empty file, committed at once (`mknod(2)`).
@@ -220,33 +234,46 @@ impl Namespace {
         content: &[u8],
         modified: Option<Timestamp>,
     ) -> Result<Current, Error> {
+        self.change(actor, |view, draft| self.draft_creation(actor, view, draft, id, node, content, modified))
+    }
+
+    /// Drafts a file that is new, with its first value.
+    #[allow(clippy::too_many_arguments)] // one entry in its parts, as the caller has them
+    pub(super) fn draft_creation(
+        &self,
+        actor: &dyn Actor,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        id: NodeId,
+        node: &Node,
+        content: &[u8],
+        modified: Option<Timestamp>,
+    ) -> Result<Current, Error> {
         let name = node.name.as_ref().ok_or(Error::NotFound)?;
-        self.change(actor, |view, draft| {
-            let above = view.directory(node.parent)?;
-            if view.entry(node.parent, name)?.is_some() {
-                return Err(Error::Exists);
-            }
-            let now = self.clock.now();
-            let before = self.continue_history(view, draft, node)?;
-            let mut made = node.clone();
-            if !content.is_empty() {
-                draft.permissions_changed |= end_set_id(&mut made, actor);
-            }
-            let held = self.draft_value(actor, draft, id, &made, 1, content, now)?;
-            let current = Current { own: 1, before, held };
-            made.value = Some(current.clone());
-            // What nobody wrote to since it was made was last modified then.
-            let written = if content.is_empty() { node.modified } else { now };
-            made.modified = modified.unwrap_or(written);
-            made.changed = if content.is_empty() { node.changed } else { now };
-            draft.at(key::node(node.parent), above.revision);
-            draft_entry(draft, id, &made);
-            draft.touch(node.parent, now);
-            let address = self.address_below(view, node.parent, &above.content, name, &made)?;
-            draft.record(Event::Put, address, Some(current.version()));
-            self.prune(view, draft, id, &made, current.version())?;
-            Ok(current)
-        })
+        let above = view.directory(node.parent)?;
+        if view.entry(node.parent, name)?.is_some() {
+            return Err(Error::Exists);
+        }
+        let now = self.clock.now();
+        let before = self.continue_history(view, draft, node)?;
+        let mut made = node.clone();
+        if !content.is_empty() {
+            draft.permissions_changed |= end_set_id(&mut made, actor);
+        }
+        let held = self.draft_value(actor, draft, id, &made, 1, content, now)?;
+        let current = Current { own: 1, before, held };
+        made.value = Some(current.clone());
+        // What nobody wrote to since it was made was last modified then.
+        let written = if content.is_empty() { node.modified } else { now };
+        made.modified = modified.unwrap_or(written);
+        made.changed = if content.is_empty() { node.changed } else { now };
+        draft.at(key::node(node.parent), above.revision);
+        draft_entry(draft, id, &made);
+        draft.touch(node.parent, now);
+        let address = self.address_below(view, node.parent, &above.content, name, &made)?;
+        draft.record(Event::Put, address, Some(current.version()));
+        self.prune(view, draft, id, &made, current.version())?;
+        Ok(current)
     }
 
     /// Takes up the history of a key that was removed here before.

@@ -36,12 +36,25 @@ impl Namespace {
                 // Its owner was asked for.
                 draft.at(key::node(parent), above.revision);
             }
-            draft.at(key::entry(parent, name), entry.revision);
-            draft.delete(key::entry(parent, name));
-            self.retire(view, draft, id, node, true)?;
-            draft.touch(parent, self.clock.now());
+            self.draft_removal(view, draft, (parent, name), entry, node)?;
             Ok(id)
         })
+    }
+
+    /// Drafts that a file has its name no longer.
+    pub(super) fn draft_removal(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        (parent, name): (NodeId, &Name),
+        entry: Stored<row::Entry>,
+        node: Stored<row::Node>,
+    ) -> Result<(), Error> {
+        draft.at(key::entry(parent, name), entry.revision);
+        draft.delete(key::entry(parent, name));
+        self.retire(view, draft, entry.content.node, node, true)?;
+        draft.touch(parent, self.clock.now());
+        Ok(())
     }
 
     /// Takes an empty directory away (`rmdir(2)`); right below the root, an environment whose two trees are empty.
@@ -61,7 +74,7 @@ impl Namespace {
             return Err(Error::NotADirectory);
         }
         self.change(actor, |view, draft| {
-            let mut above = view.directory(parent)?;
+            let above = view.directory(parent)?;
             let entry = view.entry(parent, name)?.ok_or(Error::NotFound)?;
             let node = view.entry_node(parent, name, &entry)?;
             let id = entry.content.node;
@@ -75,21 +88,36 @@ impl Namespace {
                 return Err(Error::NotPermitted("a tree goes with its environment; remove that"));
             }
             self.may_disturb(actor, parent, &above.content, id, &node.content)?;
-            draft.record(Event::Remove, view.address(id, &node.content)?, None);
-            match node.content.place {
-                Place::Root => return Err(Error::NotPermitted("the root stays")),
-                Place::Environment => self.draft_trees_gone(view, draft, id)?,
-                Place::In(..) => self.draft_empty(view, draft, id)?,
-            }
-            draft.at(key::entry(parent, name), entry.revision);
-            draft.delete(key::entry(parent, name));
-            draft.delete_directory(id, node, self.clock.now());
-            above.content.directories = above.content.directories.saturating_sub(1);
-            draft.at(key::node(parent), above.revision);
-            draft.put(key::node(parent), above.content.encode());
-            draft.touch(parent, self.clock.now());
+            self.draft_directory_removal(view, draft, (parent, name), above, entry, node)?;
             Ok(id)
         })
+    }
+
+    /// Drafts that an empty directory is gone.
+    pub(super) fn draft_directory_removal(
+        &self,
+        view: &View<'_>,
+        draft: &mut Draft<'_>,
+        (parent, name): (NodeId, &Name),
+        mut above: Stored<row::Node>,
+        entry: Stored<row::Entry>,
+        node: Stored<row::Node>,
+    ) -> Result<(), Error> {
+        let id = entry.content.node;
+        draft.record(Event::Remove, view.address(id, &node.content)?, None);
+        match node.content.place {
+            Place::Root => return Err(Error::NotPermitted("the root stays")),
+            Place::Environment => self.draft_trees_gone(view, draft, id)?,
+            Place::In(..) => self.draft_empty(view, draft, id)?,
+        }
+        draft.at(key::entry(parent, name), entry.revision);
+        draft.delete(key::entry(parent, name));
+        draft.delete_directory(id, node, self.clock.now());
+        above.content.directories = above.content.directories.saturating_sub(1);
+        draft.at(key::node(parent), above.revision);
+        draft.put(key::node(parent), above.content.encode());
+        draft.touch(parent, self.clock.now());
+        Ok(())
     }
 
     /// Insists that a directory has no entry, in the store or new.
@@ -171,10 +199,7 @@ impl Namespace {
             let parent = node.content.parent;
             let entry = view.entry(parent, &name)?.filter(|entry| entry.content.node == id).ok_or(Error::Gone)?;
             self.may_edit(actor, id, &node.content)?;
-            draft.at(key::entry(parent, &name), entry.revision);
-            draft.delete(key::entry(parent, &name));
-            self.retire(view, draft, id, node, true)?;
-            draft.touch(parent, self.clock.now());
+            self.draft_removal(view, draft, (parent, &name), entry, node)?;
             Ok((parent, name))
         })
     }
