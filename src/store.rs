@@ -9,6 +9,7 @@
 //! It deliberately does not interpret rows, know keys or speak of permission; the types of a backend stay inside its
 //! own file, so that another engine can take its place.
 
+pub mod composed;
 pub mod fault;
 pub mod memory;
 pub mod redb;
@@ -32,7 +33,7 @@ pub struct Row {
 }
 
 /// Rows that can be read together, as of one revision.
-pub trait Snapshot: Send {
+pub trait Snapshot {
     /// The last commit that this snapshot shows.
     fn revision(&self) -> Revision;
 
