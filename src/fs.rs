@@ -43,7 +43,7 @@ use self::metrics::{Metrics, Operation};
 use crate::access::Mode;
 use crate::id::{Gid, NodeId, StoreId, Uid};
 use crate::key::{Environment, Name};
-use crate::tree::{AttributeChange, Attributes, Error, Namespace, OpenFile, SetTime};
+use crate::tree::{Alteration, AttributeChange, Attributes, Error, Namespace, OpenFile, SetTime};
 
 /// What the daemon says of itself in `.keyfs/status`.
 #[derive(Clone, Debug)]
@@ -219,7 +219,11 @@ impl Adapter {
         let SetAttr { mode, owner, group, accessed, modified, .. } = change;
         let permissions = mode.is_some() || owner.is_some() || group.is_some();
         if permissions || accessed.is_some() || modified.is_some() {
-            self.namespace.set_attributes(&caller, id, AttributeChange { mode, owner, group, accessed, modified })?;
+            self.namespace.alter(
+                &caller,
+                id,
+                Alteration::Set(AttributeChange { mode, owner, group, accessed, modified }),
+            )?;
         }
         if permissions {
             self.invalidator.permissions(self.root.number(Inode::Node(id)));

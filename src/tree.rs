@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-pub use self::attributes::{Change as AttributeChange, Facts, Note, SetTime};
+pub use self::attributes::{Alteration, Change as AttributeChange, Facts, Note, SetTime};
 pub use self::count::Count;
 pub use self::error::Error;
 pub use self::history::{Past, PastVersion};

@@ -20,7 +20,7 @@ use keyfs::seal::identity::Identities;
 use keyfs::store::Store;
 use keyfs::store::redb::RedbStore;
 use keyfs::tree::row::{self, key};
-use keyfs::tree::{Actor, Limits, Namespace, NewStore, OpenMode, create_store, unlock};
+use keyfs::tree::{Actor, Alteration, Limits, Namespace, NewStore, OpenMode, create_store, unlock};
 
 const GROUP: Gid = Gid(20_101);
 const VALUE: &[u8] = b"correct horse battery staple, and then some: sixty-four bytes!!!";
@@ -116,7 +116,7 @@ pub fn measure() -> Parts {
         ns.flush(&root, &file).unwrap();
         ns.release(&file);
         let change = keyfs::tree::AttributeChange { group: Some(GROUP), ..Default::default() };
-        ns.set_attributes(&root, made.node, change).unwrap();
+        ns.alter(&root, made.node, Alteration::Set(change)).unwrap();
         made.node
     };
     let (variable, secret) = (put(Tree::Variables), put(Tree::Secrets));

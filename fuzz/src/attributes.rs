@@ -7,7 +7,7 @@ use keyfs::access::{Acl, Mode, Rights, edit};
 use keyfs::clock::Timestamp;
 use keyfs::id::{Gid, NodeId, Version};
 use keyfs::key::Tree;
-use keyfs::tree::{Error, Note, OpenMode};
+use keyfs::tree::{Alteration, Error, Note, OpenMode};
 
 use super::input::Input;
 use super::world::{CALLERS, Who, World, name};
@@ -52,10 +52,10 @@ fn step(world: &World, entries: &mut [(NodeId, Notes)], choices: &mut Input<'_>)
     let text = std::str::from_utf8(value).ok();
     Some(match kind {
         0 | 1 => match Acl::from_xattr(value) {
-            Ok(list) => ns.set_acl(&who, id, kind == 1, Some(&list)),
+            Ok(list) => ns.alter(&who, id, acl(kind == 1, Some(&list))),
             Err(error) => Err(error.into()),
         },
-        2 => ns.set_acl(&who, id, value.len() % 2 == 1, None),
+        2 => ns.alter(&who, id, acl(value.len() % 2 == 1, None)),
         3 => groups(world, &who, id, text?),
         4 => expiry(world, &who, id, text?),
         5 => {
@@ -65,7 +65,7 @@ fn step(world: &World, entries: &mut [(NodeId, Notes)], choices: &mut Input<'_>)
             answer
         }
         6 => {
-            let answer = ns.remove_note(&who, id, value);
+            let answer = ns.alter(&who, id, Alteration::NoNote(value));
             assert_eq!(answer.is_ok(), notes.remove(value).is_some());
             answer
         }
@@ -75,7 +75,7 @@ fn step(world: &World, entries: &mut [(NodeId, Notes)], choices: &mut Input<'_>)
 
 fn groups(world: &World, who: &Who, id: NodeId, text: &str) -> Result<(), Error> {
     let Ok(groups) = edit::parse_groups(text, &|name| (name == "ops").then_some(Gid(20))) else { return Ok(()) };
-    world.ns.set_groups(who, id, &groups)?;
+    world.ns.alter(who, id, Alteration::Groups(&groups))?;
     let set = world.ns.permissions(id)?;
     assert_eq!(set.group_rights(), groups.get(set.group).unwrap_or_default());
     let named = |(group, rights)| group == set.group || set.named_group(group) == Some(rights);
@@ -88,7 +88,7 @@ fn expiry(world: &World, who: &Who, id: NodeId, text: &str) -> Result<(), Error>
     if let Some(moment) = expires {
         assert_eq!(Timestamp::parse(&moment.to_string()), Some(moment), "{text}");
     }
-    world.ns.set_expiry(who, id, expires)?;
+    world.ns.alter(who, id, Alteration::Expires(expires))?;
     assert_eq!(world.ns.facts(id)?.expires, expires);
     Ok(())
 }
@@ -103,7 +103,7 @@ fn note(
     let how = choices.pick(&[Note::Set, Note::Create, Note::Replace, Note::CreateAndReplace])?;
     // Long ones, so that a few fill an entry.
     let value = choices.piece()?.repeat(choices.below(64)?);
-    let answer = world.ns.set_note(who, id, name, &value, how);
+    let answer = world.ns.alter(who, id, Alteration::Note(name, &value, how));
     if answer.is_ok() {
         notes.insert(name.to_vec(), value);
     }
@@ -127,4 +127,8 @@ fn look(world: &World, id: NodeId, notes: &Notes) {
         assert!(list.users().is_empty() && list.other() == Rights::NONE, "{permissions:?}");
     }
     ns.explain(&CALLERS[3], id).expect("an explanation");
+}
+
+fn acl(default: bool, list: Option<&Acl>) -> Alteration<'_> {
+    if default { Alteration::DefaultAcl(list) } else { Alteration::AccessAcl(list) }
 }

@@ -11,7 +11,7 @@ use keyfs::id::{Gid, NodeId, Uid};
 use keyfs::key::{Name, Tree};
 use keyfs::store::CommitError;
 use keyfs::store::fault::Fault;
-use keyfs::tree::{AttributeChange, Error, OpenFile, OpenMode, RenameMode};
+use keyfs::tree::{Alteration, AttributeChange, Error, OpenFile, OpenMode, RenameMode};
 
 use super::input::Input;
 use super::world::{CALLERS, LIMIT, STEP, Who, World, name};
@@ -181,10 +181,10 @@ impl Course<'_> {
                 let groups = vec![(Gid(10 * (1 + (number >> 2) % 3)), rights(4))];
                 let list =
                     Acl::new(rights(7), vec![], rights(10), groups, Some(rights(13)), rights(16)).expect("a list");
-                return Some(self.world.ns.set_acl(who, node, false, Some(&list)));
+                return Some(self.world.ns.alter(who, node, Alteration::AccessAcl(Some(&list))));
             }
         }
-        let answer = self.world.ns.set_attributes(who, node, change);
+        let answer = self.world.ns.alter(who, node, Alteration::Set(change));
         if answer.is_ok() && self.world.ns.version(node).is_ok_and(|version| version.is_some()) {
             check::gate(&self.world, node);
         }

@@ -13,7 +13,7 @@ use crate::access::acl::Acl;
 use crate::access::edit;
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
-use crate::tree::{Actor, Error, Note};
+use crate::tree::{Actor, Alteration, Error, Note};
 
 /// An attribute, by its name.
 enum Attribute<'n> {
@@ -61,6 +61,70 @@ fn text(value: &[u8]) -> Result<&str, Error> {
     Ok(text.trim_end_matches(['\n', '\0']))
 }
 
+/// What setting or removing an attribute asks for.
+pub(super) enum Wish<'w> {
+    Alter(Alteration<'w>),
+    Remove,
+    IfVersion(Version),
+}
+
+/// Has `act` do what setting an attribute asks for.
+pub(super) fn setting(
+    name: &OsStr,
+    value: &[u8],
+    flags: i32,
+    act: impl FnOnce(Wish<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    match parse(name) {
+        Attribute::AccessAcl => act(Wish::Alter(Alteration::AccessAcl(Some(&Acl::from_xattr(value)?)))),
+        Attribute::DefaultAcl => act(Wish::Alter(Alteration::DefaultAcl(Some(&Acl::from_xattr(value)?)))),
+        Attribute::Groups => {
+            let groups = edit::parse_groups(text(value)?, &names::group_id).map_err(|error| {
+                log::info!("user.keyfs.groups: {error}");
+                Error::Invalid("the text of user.keyfs.groups is wrong; the daemon's log says where")
+            })?;
+            act(Wish::Alter(Alteration::Groups(&groups)))
+        }
+        Attribute::Remove => act(Wish::Remove),
+        Attribute::Expires => {
+            let expires = Timestamp::parse(text(value)?);
+            let wrong = Error::Invalid("user.keyfs.expires takes RFC 3339, as 2027-01-31T12:00:00Z");
+            act(Wish::Alter(Alteration::Expires(Some(expires.ok_or(wrong)?))))
+        }
+        Attribute::IfVersion => {
+            let version = text(value)?.parse().map_err(|_| Error::Invalid("user.keyfs.if-version takes a number"))?;
+            act(Wish::IfVersion(Version(version)))
+        }
+        Attribute::Note(name) => {
+            let how = match flags {
+                libc::XATTR_CREATE => Note::Create,
+                libc::XATTR_REPLACE => Note::Replace,
+                0 => Note::Set,
+                _ => Note::CreateAndReplace,
+            };
+            act(Wish::Alter(Alteration::Note(name, value, how)))
+        }
+        Attribute::Fact(_) => Err(Error::NotPermitted("system.keyfs.* is for reading alone")),
+        Attribute::Nameless => Err(NAMELESS),
+        Attribute::Unknown => Err(Error::Invalid("there is no such keyfs attribute")),
+        Attribute::Foreign => Err(Error::NotPermitted("only user.* and ACLs may be set")),
+    }
+}
+
+/// What removing an attribute asks for.
+pub(super) fn removing(name: &OsStr) -> Result<Alteration<'_>, Error> {
+    match parse(name) {
+        Attribute::AccessAcl => Ok(Alteration::AccessAcl(None)),
+        Attribute::DefaultAcl => Ok(Alteration::DefaultAcl(None)),
+        Attribute::Expires => Ok(Alteration::Expires(None)),
+        Attribute::Note(name) => Ok(Alteration::NoNote(name)),
+        Attribute::Fact(_) => Err(Error::NotPermitted("system.keyfs.* is for reading alone")),
+        Attribute::Nameless => Err(NAMELESS),
+        Attribute::Groups => Err(Error::NotPermitted("set user.keyfs.groups to an empty text instead")),
+        Attribute::Remove | Attribute::IfVersion | Attribute::Unknown | Attribute::Foreign => Err(Error::NoAttribute),
+    }
+}
+
 impl Adapter {
     pub(super) fn set_attribute(
         &self,
@@ -71,75 +135,40 @@ impl Adapter {
         flags: i32,
     ) -> Result<(), Error> {
         let number = self.root.number(Inode::Node(id));
-        match parse(name) {
-            Attribute::AccessAcl => {
-                self.namespace.set_acl(actor, id, false, Some(&Acl::from_xattr(value)?))?;
-                self.invalidator.permissions(number);
-            }
-            Attribute::DefaultAcl => self.namespace.set_acl(actor, id, true, Some(&Acl::from_xattr(value)?))?,
-            Attribute::Groups => {
-                let groups = edit::parse_groups(text(value)?, &names::group_id).map_err(|error| {
-                    log::info!("user.keyfs.groups: {error}");
-                    Error::Invalid("the text of user.keyfs.groups is wrong; the daemon's log says where")
-                })?;
-                self.namespace.set_groups(actor, id, &groups)?;
-                self.invalidator.attributes(number);
-                self.invalidator.permissions(number);
-            }
-            Attribute::Remove => {
+        setting(name, value, flags, |wish| match wish {
+            Wish::Alter(alteration) => self.alter(actor, id, alteration),
+            Wish::Remove => {
                 let (parent, name) = self.namespace.remove_by_editor(actor, id)?;
                 self.invalidator.attributes(number);
                 let parent = self.root.number(Inode::Node(parent));
                 self.invalidator.name(parent, OsString::from_vec(name.as_bytes().to_vec()), number);
+                Ok(())
             }
-            Attribute::Expires => {
-                let expires = Timestamp::parse(text(value)?);
-                let expires =
-                    expires.ok_or(Error::Invalid("user.keyfs.expires takes RFC 3339, as 2027-01-31T12:00:00Z"))?;
-                self.namespace.set_expiry(actor, id, Some(expires))?;
-                self.invalidator.attributes(number);
-            }
-            Attribute::IfVersion => {
-                let version =
-                    text(value)?.parse().map_err(|_| Error::Invalid("user.keyfs.if-version takes a number"))?;
-                self.namespace.expect_version(actor, id, Version(version))?;
-            }
-            Attribute::Note(name) => {
-                let how = match flags {
-                    libc::XATTR_CREATE => Note::Create,
-                    libc::XATTR_REPLACE => Note::Replace,
-                    0 => Note::Set,
-                    _ => Note::CreateAndReplace,
-                };
-                self.namespace.set_note(actor, id, name, value, how)?;
-                self.invalidator.attributes(number);
-            }
-            Attribute::Fact(_) => return Err(Error::NotPermitted("system.keyfs.* is for reading alone")),
-            Attribute::Nameless => return Err(NAMELESS),
-            Attribute::Unknown => return Err(Error::Invalid("there is no such keyfs attribute")),
-            Attribute::Foreign => return Err(Error::NotPermitted("only user.* and ACLs may be set")),
-        }
-        Ok(())
+            Wish::IfVersion(version) => self.namespace.expect_version(actor, id, version),
+        })
     }
 
     pub(super) fn remove_attribute(&self, actor: &dyn Actor, id: NodeId, name: &OsStr) -> Result<(), Error> {
+        self.alter(actor, id, removing(name)?)?;
+        self.invalidator.attributes(self.root.number(Inode::Node(id)));
+        Ok(())
+    }
+
+    fn alter(&self, actor: &dyn Actor, id: NodeId, alteration: Alteration<'_>) -> Result<(), Error> {
+        self.namespace.alter(actor, id, alteration)?;
         let number = self.root.number(Inode::Node(id));
-        match parse(name) {
-            Attribute::AccessAcl => {
-                self.namespace.set_acl(actor, id, false, None)?;
+        match alteration {
+            // Of what it sets itself the kernel knows.
+            Alteration::AccessAcl(_) => self.invalidator.permissions(number),
+            Alteration::DefaultAcl(_) | Alteration::Set(_) => {}
+            Alteration::Groups(_) => {
+                self.invalidator.attributes(number);
                 self.invalidator.permissions(number);
             }
-            Attribute::DefaultAcl => self.namespace.set_acl(actor, id, true, None)?,
-            Attribute::Expires => self.namespace.set_expiry(actor, id, None)?,
-            Attribute::Note(name) => self.namespace.remove_note(actor, id, name)?,
-            Attribute::Fact(_) => return Err(Error::NotPermitted("system.keyfs.* is for reading alone")),
-            Attribute::Nameless => return Err(NAMELESS),
-            Attribute::Groups => return Err(Error::NotPermitted("set user.keyfs.groups to an empty text instead")),
-            Attribute::Remove | Attribute::IfVersion | Attribute::Unknown | Attribute::Foreign => {
-                return Err(Error::NoAttribute);
+            Alteration::Expires(_) | Alteration::Note(..) | Alteration::NoNote(_) => {
+                self.invalidator.attributes(number);
             }
         }
-        self.invalidator.attributes(number);
         Ok(())
     }
 

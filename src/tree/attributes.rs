@@ -82,83 +82,114 @@ pub struct Facts {
     pub permissions: Permissions,
 }
 
-/// What a node's permissions become.
-type Edit<'e> = dyn Fn(&Node) -> Result<Permissions, Error> + 'e;
+/// A change of an entry's attributes, by whoever may make it.
+#[derive(Clone, Copy, Debug)]
+pub enum Alteration<'a> {
+    /// Owner, mode and times. Who may is the kernel's to say.
+    Set(Change),
+    /// The access ACL, or none.
+    AccessAcl(Option<&'a Acl>),
+    /// The default ACL of a directory, or none.
+    DefaultAcl(Option<&'a Acl>),
+    /// All group permissions anew, for whoever may read and write the entry.
+    Groups(&'a GroupPermissions),
+    /// The moment past which opening fails, or none.
+    Expires(Option<Timestamp>),
+    /// A note (`user.*`), whose name is given without `user.`.
+    Note(&'a [u8], &'a [u8], Note),
+    /// No such note any longer.
+    NoNote(&'a [u8]),
+}
+
+impl Alteration<'_> {
+    /// What the audit log calls it where it is no change of permissions.
+    fn attribute(&self) -> Option<String> {
+        match self {
+            Alteration::Set(_) | Alteration::AccessAcl(_) | Alteration::DefaultAcl(_) | Alteration::Groups(_) => None,
+            Alteration::Expires(_) => Some("user.keyfs.expires".into()),
+            Alteration::Note(name, ..) | Alteration::NoNote(name) => {
+                Some(format!("user.{}", String::from_utf8_lossy(name)))
+            }
+        }
+    }
+}
 
 impl Namespace {
-    /// Changes owner, mode and times in one commit. Who may is the kernel's to say.
-    pub fn set_attributes(&self, actor: &dyn Actor, id: NodeId, change: Change) -> Result<(), Error> {
-        let edit = |node: &Node| {
-            let mut permissions = node.permissions.clone();
-            let mut mode = change.mode;
-            let given_away = change.owner.is_some() || change.group.is_some();
-            if given_away && node.kind == Kind::File && permissions.mode.contains(Mode::SETGID) {
-                // Of a file that changes hands the kernel takes set-group-id itself, but on FUSE only where the group may execute.
-                permissions = edit::without_foreign_setgid(permissions, &caller(actor));
-                if !permissions.mode.contains(Mode::SETGID) {
-                    mode = mode.map(|mode| mode.without(Mode::SETGID));
-                }
-            }
-            permissions.owner = change.owner.unwrap_or(permissions.owner);
-            permissions.group = change.group.unwrap_or(permissions.group);
-            if let Some(mode) = mode {
-                permissions = edit::chmod(&permissions, mode, &caller(actor), is_secret_file(node));
-            }
-            Ok(permissions)
-        };
-        if let Some(time) = change.modified {
+    /// Makes one change of an entry's attributes, in one commit.
+    pub fn alter(&self, actor: &dyn Actor, id: NodeId, alteration: Alteration<'_>) -> Result<(), Error> {
+        if let Alteration::Set(Change { modified: Some(time), .. }) = alteration {
             let time = match time {
                 SetTime::Now => None,
                 SetTime::To(time) => Some(time),
             };
             self.overlay.open(id).iter().for_each(|file| file.modified_at(time));
         }
-        self.alter(actor, id, &edit, None, |node, now| {
-            let resolve = |time: SetTime| match time {
-                SetTime::Now => now,
-                SetTime::To(time) => time,
-            };
-            node.accessed = change.accessed.map_or(node.accessed, resolve);
-            node.modified = change.modified.map_or(node.modified, resolve);
-            Ok(())
+        if let Some(pending) = self.overlay.pending(id) {
+            let mut state = pending.state();
+            if !state.committed {
+                let node = self.altered(actor, id, &state.node, alteration)?;
+                if state.node.permissions != node.permissions {
+                    self.permissions_changed();
+                }
+                state.node = node;
+                return Ok(());
+            }
+        }
+        self.change(actor, |view, draft| {
+            let mut before = view.node(id)?;
+            if before.content.kind == Kind::Directory {
+                before.content.modified = view.times(id, &before.content)?.modified;
+            }
+            let node = self.altered(actor, id, &before.content, alteration)?;
+            if node.permissions == before.content.permissions
+                && let Some(name) = alteration.attribute()
+            {
+                draft.record(Event::Attribute { name }, view.address(id, &node)?, None);
+            }
+            self.draft_node(view, draft, id, before, &node)
         })
     }
 
-    /// Sets or removes the access ACL or, on a directory, the default ACL.
-    pub fn set_acl(&self, actor: &dyn Actor, id: NodeId, default: bool, acl: Option<&Acl>) -> Result<(), Error> {
-        let edit = |node: &Node| match (default, acl) {
-            (false, Some(acl)) => {
-                Ok(edit::set_access_acl(&node.permissions, acl, &caller(actor), is_secret_file(node))?)
+    /// What a node is after a change of its attributes.
+    pub(super) fn altered(
+        &self,
+        actor: &dyn Actor,
+        id: NodeId,
+        before: &Node,
+        alteration: Alteration<'_>,
+    ) -> Result<Node, Error> {
+        let mut node = before.clone();
+        let now = self.clock.now();
+        match alteration {
+            Alteration::Set(change) => set(actor, &mut node, change, now),
+            Alteration::AccessAcl(Some(acl)) => {
+                let secret = is_secret_file(&node);
+                node.permissions = edit::set_access_acl(&node.permissions, acl, &caller(actor), secret)?;
             }
             // The mode keeps the mask's bits, as on ext4.
-            (false, None) => Ok(Permissions { acl: None, ..node.permissions.clone() }),
-            (true, Some(_)) if node.kind == Kind::File => Err(Error::Denied("only a directory has a default ACL")),
-            (true, acl) => Ok(Permissions { default: acl.cloned(), ..node.permissions.clone() }),
-        };
-        self.alter(actor, id, &edit, None, |_, _| Ok(()))
-    }
-
-    /// Replaces all group permissions, for whoever may read and write the entry.
-    pub fn set_groups(&self, actor: &dyn Actor, id: NodeId, groups: &GroupPermissions) -> Result<(), Error> {
-        let edit = |node: &Node| {
-            self.may_edit(actor, id, node)?;
-            Ok(edit::apply_groups(&node.permissions, groups)?)
-        };
-        self.alter(actor, id, &edit, None, |_, _| Ok(()))
-    }
-
-    /// Sets or removes the moment past which opening fails.
-    pub fn set_expiry(&self, actor: &dyn Actor, id: NodeId, expires: Option<Timestamp>) -> Result<(), Error> {
-        self.alter(actor, id, &same_permissions, Some("user.keyfs.expires"), |node, _| {
-            if node.kind == Kind::Directory {
-                return Err(Error::Invalid("a directory does not expire; set it on the keys"));
+            Alteration::AccessAcl(None) => node.permissions.acl = None,
+            Alteration::DefaultAcl(Some(_)) if node.kind == Kind::File => {
+                return Err(Error::Denied("only a directory has a default ACL"));
             }
-            if expires.is_none() && node.expires.is_none() {
-                return Err(Error::NoAttribute);
+            Alteration::DefaultAcl(acl) => node.permissions.default = acl.cloned(),
+            Alteration::Groups(groups) => {
+                self.may_edit(actor, id, &node)?;
+                node.permissions = edit::apply_groups(&node.permissions, groups)?;
             }
-            node.expires = expires;
-            Ok(())
-        })
+            Alteration::Expires(expires) => {
+                if node.kind == Kind::Directory {
+                    return Err(Error::Invalid("a directory does not expire; set it on the keys"));
+                }
+                if expires.is_none() && node.expires.is_none() {
+                    return Err(Error::NoAttribute);
+                }
+                node.expires = expires;
+            }
+            Alteration::Note(name, value, how) => set_note(&mut node, name, value, how)?,
+            Alteration::NoNote(name) => drop(node.notes.remove(name).ok_or(Error::NoAttribute)?),
+        }
+        node.changed = now;
+        Ok(node)
     }
 
     /// Has the next commit of the file that the calling thread has open for writing fail unless it replaces `version`;
@@ -173,31 +204,6 @@ impl Namespace {
         let file = own.ok_or(Error::Invalid("this thread has not opened the entry for writing"))?;
         file.expect_version(version);
         Ok(())
-    }
-
-    /// Sets a note (`user.*`), whose name is given without `user.`.
-    pub fn set_note(&self, actor: &dyn Actor, id: NodeId, name: &[u8], value: &[u8], how: Note) -> Result<(), Error> {
-        let shown = format!("user.{}", String::from_utf8_lossy(name));
-        if name.is_empty() || name.len() > Name::MAX_BYTES {
-            return Err(NameError::TooLong.into());
-        }
-        self.alter(actor, id, &same_permissions, Some(&shown), |node, _| {
-            match (how, node.notes.contains_key(name)) {
-                (Note::Create | Note::CreateAndReplace, true) => return Err(Error::AttributeExists),
-                (Note::Replace | Note::CreateAndReplace, false) => return Err(Error::NoAttribute),
-                _ => {}
-            }
-            node.notes.insert(name.to_vec(), value.to_vec());
-            if notes_bytes(&node.notes) > NOTES_BYTES { Err(Error::AttributesFull) } else { Ok(()) }
-        })
-    }
-
-    /// Removes a note.
-    pub fn remove_note(&self, actor: &dyn Actor, id: NodeId, name: &[u8]) -> Result<(), Error> {
-        let shown = format!("user.{}", String::from_utf8_lossy(name));
-        self.alter(actor, id, &same_permissions, Some(&shown), |node, _| {
-            node.notes.remove(name).map(drop).ok_or(Error::NoAttribute)
-        })
     }
 
     /// A note's value.
@@ -245,51 +251,6 @@ impl Namespace {
         let view = self.view()?;
         let node = self.known_node(&view, id)?;
         Ok(gate::explain(&node.permissions, &caller(actor), is_secret_file(&node)))
-    }
-
-    /// Changes a node in place: its permissions by `edit`, the rest by `set`. `attribute` is what the audit log calls a
-    /// change that is not one of permissions.
-    fn alter(
-        &self,
-        actor: &dyn Actor,
-        id: NodeId,
-        edit: &Edit<'_>,
-        attribute: Option<&str>,
-        set: impl Fn(&mut Node, Timestamp) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        if let Some(pending) = self.overlay.pending(id) {
-            let mut state = pending.state();
-            if !state.committed {
-                let mut node = state.node.clone();
-                let now = self.clock.now();
-                node.permissions = edit(&node)?;
-                set(&mut node, now)?;
-                node.changed = now;
-                if state.node.permissions != node.permissions {
-                    self.permissions_changed();
-                }
-                state.node = node;
-                return Ok(());
-            }
-        }
-        self.change(actor, |view, draft| {
-            let before = view.node(id)?;
-            let now = self.clock.now();
-            let mut node = before.content.clone();
-            if node.kind == Kind::Directory {
-                let times = view.times(id, &node)?;
-                node.modified = times.modified;
-            }
-            node.permissions = edit(&node)?;
-            set(&mut node, now)?;
-            node.changed = now;
-            if node.permissions == before.content.permissions
-                && let Some(name) = attribute
-            {
-                draft.record(Event::Attribute { name: name.to_owned() }, view.address(id, &node)?, None);
-            }
-            self.draft_node(view, draft, id, before, &node)
-        })
     }
 
     /// Drafts what a node is now instead of what it was.
@@ -346,11 +307,46 @@ pub(super) fn notes_bytes(notes: &BTreeMap<Vec<u8>, Vec<u8>>) -> usize {
     notes.iter().map(|(name, value)| NOTE_BYTES + name.len() + value.len()).sum()
 }
 
-fn same_permissions(node: &Node) -> Result<Permissions, Error> {
-    Ok(node.permissions.clone())
+/// Sets owner, mode and times.
+fn set(actor: &dyn Actor, node: &mut Node, change: Change, now: Timestamp) {
+    let mut permissions = node.permissions.clone();
+    let mut mode = change.mode;
+    let given_away = change.owner.is_some() || change.group.is_some();
+    if given_away && node.kind == Kind::File && permissions.mode.contains(Mode::SETGID) {
+        // Of a file that changes hands the kernel takes set-group-id itself, but on FUSE only where the group may execute.
+        permissions = edit::without_foreign_setgid(permissions, &caller(actor));
+        if !permissions.mode.contains(Mode::SETGID) {
+            mode = mode.map(|mode| mode.without(Mode::SETGID));
+        }
+    }
+    permissions.owner = change.owner.unwrap_or(permissions.owner);
+    permissions.group = change.group.unwrap_or(permissions.group);
+    if let Some(mode) = mode {
+        permissions = edit::chmod(&permissions, mode, &caller(actor), is_secret_file(node));
+    }
+    node.permissions = permissions;
+    let resolve = |time: SetTime| match time {
+        SetTime::Now => now,
+        SetTime::To(time) => time,
+    };
+    node.accessed = change.accessed.map_or(node.accessed, resolve);
+    node.modified = change.modified.map_or(node.modified, resolve);
 }
 
-fn is_secret_file(node: &Node) -> bool {
+fn set_note(node: &mut Node, name: &[u8], value: &[u8], how: Note) -> Result<(), Error> {
+    if name.is_empty() || name.len() > Name::MAX_BYTES {
+        return Err(NameError::TooLong.into());
+    }
+    match (how, node.notes.contains_key(name)) {
+        (Note::Create | Note::CreateAndReplace, true) => return Err(Error::AttributeExists),
+        (Note::Replace | Note::CreateAndReplace, false) => return Err(Error::NoAttribute),
+        _ => {}
+    }
+    node.notes.insert(name.to_vec(), value.to_vec());
+    if notes_bytes(&node.notes) > NOTES_BYTES { Err(Error::AttributesFull) } else { Ok(()) }
+}
+
+pub(super) fn is_secret_file(node: &Node) -> bool {
     node.kind == Kind::File && node.place.is_secret()
 }
 

@@ -259,12 +259,12 @@ impl World {
 
     fn chmod(&self, who: &Who, path: &str, bits: u32) -> Result<(), Error> {
         let change = AttributeChange { mode: Some(mode(bits)), ..AttributeChange::default() };
-        self.ns.set_attributes(who, self.at(path).unwrap().node, change)
+        self.ns.alter(who, self.at(path).unwrap().node, Alteration::Set(change))
     }
 
     fn chgrp(&self, who: &Who, path: &str, group: u32) -> Result<(), Error> {
         let change = AttributeChange { group: Some(Gid(group)), ..AttributeChange::default() };
-        self.ns.set_attributes(who, self.at(path).unwrap().node, change)
+        self.ns.alter(who, self.at(path).unwrap().node, Alteration::Set(change))
     }
 }
 

@@ -28,8 +28,8 @@ use keyfs::store::redb::RedbStore;
 use keyfs::store::{CommitError, Store};
 use keyfs::tree::row::SMALL;
 use keyfs::tree::{
-    Actor, AttributeChange, Error, Limits, Namespace, NewStore, OpenFile, OpenMode, Parts, RenameMode, create_store,
-    unlock, verify,
+    Actor, Alteration, AttributeChange, Error, Limits, Namespace, NewStore, OpenFile, OpenMode, Parts, RenameMode,
+    create_store, unlock, verify,
 };
 use reference::{Entry, KEPT, Model, Path, Perm, Who};
 use scale::Random;
@@ -309,7 +309,7 @@ fn step(random: &mut Random, world: &World, model: &mut Model, last: &mut String
             } else {
                 change.group = Some(Gid(group))
             };
-            let answer = world.find(&path).and_then(|id| world.ns.set_attributes(who, id, change));
+            let answer = world.find(&path).and_then(|id| world.ns.alter(who, id, Alteration::Set(change)));
             let edit = |perm: &mut Perm| if choice < 87 { perm.mode = mode } else { perm.group = group };
             (answer.map(|()| vec![]), model.chmod(&path, edit).map(|()| vec![]))
         }

@@ -12,7 +12,8 @@ use keyfs::seal::Fingerprint;
 use keyfs::seal::identity::Identities;
 use keyfs::store::Store;
 use keyfs::tree::{
-    self, Actor, AttributeChange, Error, Limits, Namespace, NewStore, Note, OpenMode, Parts, RenameMode, unlock,
+    self, Actor, Alteration, AttributeChange, Error, Limits, Namespace, NewStore, Note, OpenMode, Parts, RenameMode,
+    unlock,
 };
 
 /// The superuser, in a group of its own.
@@ -149,11 +150,11 @@ impl World {
 
     pub fn chmod(&self, path: &str, mode: u32) -> Result<(), Error> {
         let change = AttributeChange { mode: Some(Mode::from_bits(mode)), ..AttributeChange::default() };
-        self.ns.set_attributes(&Who, self.find(path)?, change)
+        self.ns.alter(&Who, self.find(path)?, Alteration::Set(change))
     }
 
     pub fn note(&self, path: &str, value: &[u8]) -> Result<(), Error> {
-        self.ns.set_note(&Who, self.find(path)?, b"note", value, Note::Set)
+        self.ns.alter(&Who, self.find(path)?, Alteration::Note(b"note", value, Note::Set))
     }
 }
 

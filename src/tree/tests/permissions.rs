@@ -126,7 +126,7 @@ fn a_change_of_permissions_seals_anew_and_the_past_keeps_its_own() {
         Some(edit_rights("r")),
         edit_rights("r"),
     );
-    world.ns.set_acl(&svc, id, false, Some(&acl.unwrap())).unwrap();
+    world.ns.alter(&svc, id, Alteration::AccessAcl(Some(&acl.unwrap()))).unwrap();
     let analyst = Who::new(7, 30, &[]);
     assert_eq!(world.get(&analyst, "dev/secrets/a").unwrap(), b"third");
     assert_eq!(world.at("dev/secrets/a").unwrap().permissions.mode, mode(0o640), "nothing for other");
@@ -146,11 +146,14 @@ fn a_change_of_permissions_seals_anew_and_the_past_keeps_its_own() {
         Some(edit_rights("r")),
         edit_rights(""),
     );
-    refused!(world.ns.set_acl(&svc, id, false, Some(&user.unwrap())), Error::Acl(_));
-    world.ns.set_groups(&svc, id, &edit::parse_groups("40:rw", &|_| None).unwrap()).unwrap();
+    refused!(world.ns.alter(&svc, id, Alteration::AccessAcl(Some(&user.unwrap()))), Error::Acl(_));
+    world.ns.alter(&svc, id, Alteration::Groups(&edit::parse_groups("40:rw", &|_| None).unwrap())).unwrap();
     assert_eq!(world.get(&Who::new(7, 40, &[]), "dev/secrets/a").unwrap(), b"third");
-    refused!(world.ns.set_groups(&Who::new(7, 30, &[]), id, &edit::GroupPermissions::default()), Error::Denied(_));
-    refused!(world.ns.set_groups(&root(), id, &edit::GroupPermissions::default()), Error::Gate(_));
+    refused!(
+        world.ns.alter(&Who::new(7, 30, &[]), id, Alteration::Groups(&edit::GroupPermissions::default())),
+        Error::Denied(_)
+    );
+    refused!(world.ns.alter(&root(), id, Alteration::Groups(&edit::GroupPermissions::default())), Error::Gate(_));
 }
 
 fn edit_rights(text: &str) -> crate::access::Rights {
@@ -193,23 +196,26 @@ fn an_expired_entry_is_not_opened() {
     let (world, svc) = shared(strict());
     let id = world.at("dev/secrets/a").unwrap().node;
     let soon = Timestamp(world.clock.now().0 + 1_000_000_000);
-    world.ns.set_expiry(&svc, id, Some(soon)).unwrap();
+    world.ns.alter(&svc, id, Alteration::Expires(Some(soon))).unwrap();
     assert_eq!(world.get(&svc, "dev/secrets/a").unwrap(), b"canary");
     world.clock.advance(Duration::from_secs(2));
     refused!(world.get(&svc, "dev/secrets/a"), Error::Expired);
     refused!(world.old(&svc, "dev/secrets/a", 1), Error::Expired);
     assert_eq!(world.ns.facts(id).unwrap().expires, Some(soon));
-    world.ns.set_expiry(&svc, id, None).unwrap();
+    world.ns.alter(&svc, id, Alteration::Expires(None)).unwrap();
     assert_eq!(world.get(&svc, "dev/secrets/a").unwrap(), b"canary");
-    refused!(world.ns.set_expiry(&svc, id, None), Error::NoAttribute);
-    refused!(world.ns.set_expiry(&svc, world.root("dev", Tree::Secrets), Some(soon)), Error::Invalid(_));
+    refused!(world.ns.alter(&svc, id, Alteration::Expires(None)), Error::NoAttribute);
+    refused!(
+        world.ns.alter(&svc, world.root("dev", Tree::Secrets), Alteration::Expires(Some(soon))),
+        Error::Invalid(_)
+    );
 }
 
 #[test]
 fn notes_have_their_limits() {
     let (world, svc) = shared(strict());
     let id = world.at("dev/secrets/a").unwrap().node;
-    let note = |name: &[u8], value: &[u8], how| world.ns.set_note(&svc, id, name, value, how);
+    let note = |name: &[u8], value: &[u8], how| world.ns.alter(&svc, id, Alteration::Note(name, value, how));
     refused!(note(b"a", b"1", Note::Replace), Error::NoAttribute);
     note(b"a", b"1", Note::Create).unwrap();
     refused!(note(b"a", b"2", Note::Create), Error::AttributeExists);
@@ -221,8 +227,8 @@ fn notes_have_their_limits() {
     note(b"b", &vec![7; 60_000], Note::Set).unwrap();
     assert_eq!(world.ns.notes(id).unwrap().len(), 3);
     assert_eq!(world.ns.note(id, b"b").unwrap().len(), 60_000);
-    world.ns.remove_note(&svc, id, b"a").unwrap();
-    refused!(world.ns.remove_note(&svc, id, b"a"), Error::NoAttribute);
+    world.ns.alter(&svc, id, Alteration::NoNote(b"a")).unwrap();
+    refused!(world.ns.alter(&svc, id, Alteration::NoNote(b"a")), Error::NoAttribute);
     refused!(world.ns.note(id, b"a"), Error::NoAttribute);
     assert_eq!((world.get(&svc, "dev/secrets/a").unwrap(), world.version("dev/secrets/a")), (b"canary".to_vec(), 1));
 }
@@ -297,7 +303,7 @@ fn a_file_that_changes_hands_loses_set_group_id_by_whom_its_group_does_not_have(
         world.close(&maker, &file).unwrap();
         let id = world.at(&path).unwrap().node;
         let change = AttributeChange { group: Some(Gid(30)), ..Default::default() };
-        world.ns.set_attributes(&Who::new(1, 30, &owner_groups), id, change).unwrap();
+        world.ns.alter(&Who::new(1, 30, &owner_groups), id, Alteration::Set(change)).unwrap();
         let permissions = world.at(&path).unwrap().permissions;
         assert_eq!((permissions.mode, permissions.group), (mode(left), Gid(30)), "{path}");
     }

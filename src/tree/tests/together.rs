@@ -15,7 +15,11 @@ fn turn(world: &World, who: &Who, number: usize) -> Result<(), Error> {
         7 => world.ns.truncate_closed(who, id?, (number % 5) as u64),
         8 => {
             let bits = if number.is_multiple_of(2) { 0o640 } else { 0o600 };
-            world.ns.set_attributes(who, id?, AttributeChange { mode: Some(mode(bits)), ..AttributeChange::default() })
+            world.ns.alter(
+                who,
+                id?,
+                Alteration::Set(AttributeChange { mode: Some(mode(bits)), ..AttributeChange::default() }),
+            )
         }
         9 => {
             let file = world.ns.open(who, id?, READ)?;

@@ -12,7 +12,7 @@ fn a_created_file_is_there_at_once_and_committed_with_its_first_flush() {
         assert_eq!((seen.size, seen.links, seen.lasting, seen.node), (0, 1, false, file.node()));
         assert_eq!(world.ns.list(world.seat(path).0).unwrap().len(), 1);
         world.ns.write(&file, 0, b"value").unwrap();
-        world.ns.set_note(&svc, file.node(), b"why", b"test", Note::Set).unwrap();
+        world.ns.alter(&svc, file.node(), Alteration::Note(b"why", b"test", Note::Set)).unwrap();
         assert_eq!((world.ns.totals().commits, world.at(path).unwrap().size), (commits, 0));
         assert_eq!(world.ns.attributes(&svc, file.node()).unwrap().size, 5);
         world.close(&svc, &file).unwrap();
