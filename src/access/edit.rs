@@ -87,11 +87,6 @@ impl GroupPermissions {
     pub fn get(&self, group: Gid) -> Option<Rights> {
         self.0.get(&group).copied()
     }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// What is wrong with a text of group permissions.
@@ -284,8 +279,10 @@ mod tests {
         says("ops:r,1002:rw", "group '1002' (id 1002) is there twice: give each group once");
         says("a\nb", "'a?b' is not a group and its rights: write group:rights, as in analysts:r,ops:rw");
         assert!(parse(&"x".repeat(500)).unwrap_err().to_string().contains(&format!("'{}…'", "x".repeat(64))));
-        let many: Vec<_> = (0..2000).map(|id| format!("{id}:r")).collect();
+        assert!(parse(&"x".repeat(64)).unwrap_err().to_string().contains(&format!("'{}'", "x".repeat(64))));
+        let many: Vec<_> = (0..=MAX_ENTRIES).map(|id| format!("{id}:r")).collect();
         assert_eq!(parse(&many.join(",")), Err(GroupsError::TooMany));
+        assert!(parse(&many[1..].join(",")).is_ok());
     }
 
     #[test]
