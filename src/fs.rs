@@ -12,6 +12,7 @@ mod attach;
 mod caller;
 mod control;
 mod dir;
+mod entries;
 mod errno;
 mod handle;
 mod inode;
@@ -20,6 +21,7 @@ mod metrics;
 pub mod mount;
 pub mod names;
 mod operations;
+mod staged;
 mod threads;
 mod words;
 mod xattr;
@@ -68,6 +70,9 @@ pub struct Info {
     pub group: Gid,
 }
 
+/// What of the control files can't be done.
+const CONTROL: Error = Error::NotPermitted("control files are not changed this way");
+
 /// How often a request is taken anew that the store was opened anew beneath.
 const TRIES: usize = 16;
 
@@ -115,7 +120,7 @@ impl Adapter {
     fn node(&self, number: INodeNo) -> Result<NodeId, Error> {
         match self.root.inode(number) {
             Inode::Node(id) => Ok(id),
-            Inode::Control(_) => Err(Error::NotPermitted("control files are not changed this way")),
+            Inode::Control(_) | Inode::Staged(_) => Err(CONTROL),
         }
     }
 
@@ -133,6 +138,7 @@ impl Adapter {
         let name = Name::try_from(name)?;
         match self.root.inode(parent) {
             Inode::Control(number) => Ok((self.control_lookup(&Caller::of(request), number, &name)?, false)),
+            Inode::Staged(id) => Ok((self.staged_attributes(self.namespace.staged_lookup(id, &name)?), false)),
             Inode::Node(id) if id == self.root.0 && name.as_str() == control::NAME => {
                 Ok((self.control_attributes(&Caller::of(request), control::TOP)?, false))
             }
@@ -146,7 +152,7 @@ impl Adapter {
     fn file(&self, handle: FileHandle) -> Result<Arc<OpenFile>, Error> {
         match self.handles.get(handle).as_deref() {
             Some(Handle::File { file, .. }) => Ok(Arc::clone(file)),
-            Some(Handle::Text(_) | Handle::Directory(_)) | None => Err(Error::BadHandle),
+            Some(Handle::Text(_) | Handle::Directory(_) | Handle::Staged(_)) | None => Err(Error::BadHandle),
         }
     }
 
@@ -166,12 +172,14 @@ impl Adapter {
                     self.above.listed(id, above);
                     Inode::Node(above)
                 }
+                Inode::Staged(id) => self.above_staged(id)?,
                 own => own,
             };
             let dot = |name: &str, inode| Line { name: name.into(), inode, kind: FileType::Directory };
             let mut lines = vec![dot(".", own), dot("..", above)];
             match own {
                 Inode::Control(number) => lines.extend(self.control_list(&Caller::of(request), number)?),
+                Inode::Staged(id) => lines.extend(self.staged_lines(id)?),
                 Inode::Node(id) => lines.extend(self.namespace.list(id)?.into_iter().map(|entry| Line {
                     name: entry.name.to_string(),
                     inode: Inode::Node(entry.node),
@@ -190,6 +198,7 @@ impl Adapter {
             }
             // A place in the history is told of anew, so that it is known while the kernel holds it.
             (name, Inode::Control(_)) => self.find(request, parent, OsStr::new(name)).ok(),
+            (_, Inode::Staged(id)) => Some((self.staged_attributes((id, self.namespace.staged(id).ok()?)), false)),
             (_, Inode::Node(id)) => {
                 let attributes = self.namespace.attributes(&Caller::of(request), id).ok()?;
                 (attributes.links > 0).then(|| (self.root.attributes(&attributes), attributes.lasting))

@@ -25,6 +25,7 @@ mod remove;
 mod rename;
 pub mod row;
 mod setup;
+mod staging;
 mod verify;
 mod view;
 mod write;
@@ -42,9 +43,11 @@ pub use self::open::{OpenFile, OpenMode};
 pub use self::overlay::Totals;
 pub use self::rename::RenameMode;
 pub use self::setup::{NewStore, Parts, SetupError, create as create_store, format, unlock};
+pub use self::staging::{Committed, Reader, StagedId};
 pub use self::verify::{Finding, Severity, Verified, verify};
+use crate::access::check::{self, Refusal};
 use crate::access::gate::{Denial, Reason};
-use crate::access::{Caller, Kind, Mode, Permissions};
+use crate::access::{Caller, Kind, Mode, Permissions, Rights};
 use crate::audit::{Address, Audit, Event, Process, Record};
 use crate::clock::Clock;
 use crate::id::{Gid, NodeId, Uid, Version};
@@ -94,6 +97,16 @@ fn with_groups<T>(actor: &dyn Actor, question: impl Fn(&Caller<'_>) -> Result<T,
     }
 }
 
+/// Whether permission bits and ACL allow this. The supplementary groups are asked for only where they matter.
+fn permits(actor: &dyn Actor, permissions: &Permissions, want: Rights, kind: Kind) -> bool {
+    let primary = Caller { uid: actor.uid(), gid: actor.gid(), supplementary: None };
+    match check::decide(permissions, &primary, want, kind) {
+        Ok(_) => true,
+        Err(Refusal::GroupsUnknown) => check::allows(permissions, &caller(actor), want, kind),
+        Err(_) => false,
+    }
+}
+
 /// The caller with all its groups, as far as they are known: one that they keep out is not to come in as anybody else.
 fn caller(actor: &dyn Actor) -> Caller<'_> {
     Caller { uid: actor.uid(), gid: actor.gid(), supplementary: actor.supplementary() }
@@ -116,11 +129,13 @@ pub struct Limits {
     /// How long a decision of the gate holds for the thread that it was taken on, while permissions don't change. A
     /// process that drops its groups and runs another program takes longer.
     pub lease: Duration,
+    /// How long a transaction stays that nobody touches.
+    pub transaction: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { value: 1 << 20, lease: Duration::from_micros(500) }
+        Limits { value: 1 << 20, lease: Duration::from_micros(500), transaction: Duration::from_secs(600) }
     }
 }
 
@@ -133,6 +148,7 @@ pub struct Namespace {
     settings: Settings,
     limits: Limits,
     overlay: Overlay,
+    transactions: staging::Transactions,
     waiting: lookup::Waiting,
     /// Held by everybody who commits, and alone by whoever has met conflict after conflict.
     patience: RwLock<()>,
@@ -154,6 +170,7 @@ impl Namespace {
             settings: parts.settings,
             limits,
             overlay: Overlay::default(),
+            transactions: staging::Transactions::default(),
             waiting: lookup::Waiting::default(),
             patience: RwLock::new(()),
             epoch: AtomicU64::new(1),

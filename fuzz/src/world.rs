@@ -79,7 +79,7 @@ fn namespace(store: Arc<dyn Store>, seal: &Arc<Seal>) -> Namespace {
     let parts = Parts { store, seal: Arc::clone(seal), settings: Settings { versions: KEPT } };
     let audit = Arc::new(Audit::new(seal.store(), Box::new(Silent)));
     let clock = Arc::new(ManualClock::new(Timestamp(1_000_000_000)));
-    Namespace::new(parts, audit, clock, Limits { value: LIMIT, lease: Duration::ZERO })
+    Namespace::new(parts, audit, clock, Limits { value: LIMIT, lease: Duration::ZERO, ..Limits::default() })
 }
 
 struct Silent;

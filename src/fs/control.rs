@@ -1,4 +1,4 @@
-//! The control files under `.keyfs/`: status, metrics and history. They can be reached by name and are not listed.
+//! The control files under `.keyfs/`: status, metrics, history and transactions. They can be reached by name and are not listed.
 //!
 //! Invariants:
 //! - Nothing here is remembered by the kernel: each look is a request, and each request asks what the caller may see.
@@ -28,8 +28,11 @@ pub(super) const TOP: u64 = 0;
 const STATUS: u64 = 1;
 const METRICS: u64 = 2;
 const HISTORY: u64 = 3;
+/// The directory that transactions are begun in, and the one that they are moved to.
+pub(super) const TRANSACTIONS: u64 = 4;
+pub(super) const COMMIT: u64 = 5;
 /// Set in the numbers of places in the history.
-const PLACE_BIT: u64 = 1 << 62;
+pub(super) const PLACE_BIT: u64 = 1 << 62;
 
 /// A place in the history.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -99,6 +102,9 @@ impl Adapter {
             (TOP, "status") => self.control_attributes(actor, STATUS),
             (TOP, "metrics") => self.control_attributes(actor, METRICS),
             (TOP, "history") => self.control_attributes(actor, HISTORY),
+            (TOP, "transactions") => self.control_attributes(actor, TRANSACTIONS),
+            (TOP, "commit") => self.control_attributes(actor, COMMIT),
+            (TRANSACTIONS, _) => Ok(self.staged_attributes(self.namespace.transaction(name)?)),
             (HISTORY, _) => self.known(self.history_top(name)?),
             (number, _) => {
                 let place = self.places.get(number).ok_or(Error::NotFound)?;
@@ -146,6 +152,9 @@ impl Adapter {
     pub(super) fn control_attributes(&self, actor: &dyn Actor, number: u64) -> Result<FileAttr, Error> {
         let attributes = match number {
             TOP | HISTORY => self.control_directory(),
+            // Whoever began one moves it, and nobody else.
+            TRANSACTIONS => FileAttr { perm: 0o1777, ..self.control_directory() },
+            COMMIT => FileAttr { perm: 0o777, ..self.control_directory() },
             STATUS | METRICS => {
                 FileAttr { kind: FileType::RegularFile, perm: 0o444, nlink: 1, ..self.control_directory() }
             }
@@ -197,10 +206,14 @@ impl Adapter {
         };
         match number {
             TOP => Ok(vec![
+                line("commit".into(), COMMIT, FileType::Directory),
                 line("history".into(), HISTORY, FileType::Directory),
                 line("metrics".into(), METRICS, FileType::RegularFile),
                 line("status".into(), STATUS, FileType::RegularFile),
+                line("transactions".into(), TRANSACTIONS, FileType::Directory),
             ]),
+            COMMIT => Ok(Vec::new()),
+            TRANSACTIONS => Ok(self.transaction_lines(actor)),
             HISTORY if self.info.environment.is_some() => trees(self.root.0),
             HISTORY => {
                 let names = self.namespace.environments()?;
@@ -274,6 +287,7 @@ impl Adapter {
             "memory_locked": info.memory_locked,
             "keys": environments,
             "open_files": totals.open_files,
+            "transactions": self.namespace.transactions(),
             "commits": totals.commits,
             "secrets_granted": totals.granted,
             "secrets_denied": totals.denied,

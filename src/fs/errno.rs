@@ -34,6 +34,10 @@ pub(super) fn of(error: &Error) -> Errno {
         Error::NoAttribute => Errno::NO_XATTR,
         // As ext4 answers when an inode's attributes don't fit.
         Error::AttributesFull | Error::NoSpace => Errno::ENOSPC,
+        // Unlike EEXIST, ENOENT and their like, `mv` says of it that the move failed, and not what it takes these for.
+        Error::Conflict(_) => Errno::ECANCELED,
+        Error::NothingStaged => Errno::ENODATA,
+        Error::Quota(_) => Errno::from_i32(libc::EDQUOT),
         Error::BadHandle => Errno::EBADF,
         Error::Busy => Errno::EAGAIN,
         Error::Memory(_) => Errno::ENOMEM,

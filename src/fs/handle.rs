@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fuser::FileHandle;
 
 use super::dir::Listing;
+use super::staged::StagedFile;
 use crate::tree::OpenFile;
 
 /// What a handle is of.
@@ -22,6 +23,8 @@ pub(super) enum Handle {
         /// Whether the kernel has read it into its page cache, as a mapping does.
         mapped: AtomicBool,
     },
+    /// What is staged of a key.
+    Staged(StagedFile),
     /// A control file, as it was when it was opened.
     Text(Vec<u8>),
     /// A directory.

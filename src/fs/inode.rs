@@ -9,7 +9,7 @@ use fuser::{FileAttr, FileType, INodeNo};
 
 use crate::access::Kind;
 use crate::id::NodeId;
-use crate::tree::Attributes;
+use crate::tree::{Attributes, StagedId};
 
 /// How long the kernel may keep what only changes through it. What changes otherwise is invalidated.
 pub(super) const LASTING: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,11 +20,17 @@ pub(super) const FLEETING: Duration = Duration::ZERO;
 /// Set in the numbers of control files.
 pub(super) const CONTROL_BIT: u64 = 1 << 63;
 
+/// Set, beside that, in the numbers of staged entries, where the bit between is not: those are places in the history.
+const STAGED_BIT: u64 = 1 << 61;
+const STAGED: u64 = CONTROL_BIT | STAGED_BIT;
+const KINDS: u64 = CONTROL_BIT | super::control::PLACE_BIT | STAGED_BIT;
+
 /// What an inode number stands for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Inode {
     Node(NodeId),
     Control(u64),
+    Staged(StagedId),
 }
 
 /// Which node the mount shows as its root.
@@ -35,6 +41,7 @@ impl Root {
     pub(super) fn inode(self, number: INodeNo) -> Inode {
         match number {
             INodeNo::ROOT => Inode::Node(self.0),
+            INodeNo(number) if number & KINDS == STAGED => Inode::Staged(StagedId(number & !KINDS)),
             INodeNo(number) if number & CONTROL_BIT != 0 => Inode::Control(number & !CONTROL_BIT),
             INodeNo(number) => Inode::Node(NodeId(number)),
         }
@@ -45,6 +52,7 @@ impl Root {
             Inode::Node(id) if id == self.0 => INodeNo::ROOT,
             Inode::Node(id) => INodeNo(id.0),
             Inode::Control(number) => INodeNo(number | CONTROL_BIT),
+            Inode::Staged(StagedId(number)) => INodeNo(number | STAGED),
         }
     }
 

@@ -7,8 +7,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use fuser::{INodeNo, Notifier};
 
@@ -17,8 +19,21 @@ use super::inode::CONTROL_BIT;
 struct Kernel {
     notifier: Notifier,
     pages: Sender<INodeNo>,
-    names: Sender<(INodeNo, OsString)>,
+    names: Sender<Stale>,
 }
+
+/// What is to be told of names.
+enum Stale {
+    /// A directory's name stands for something else now, or for nothing.
+    Name(INodeNo, OsString),
+    /// All before this was told.
+    Told(Sender<()>),
+}
+
+/// How long a commit waits until the kernel knows of it, and how many do at the same time: anybody may hold a directory's lock
+/// for long, which is neither to hold up others nor all of the daemon's threads.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const WAITING: usize = 8;
 
 /// See the module. It does nothing until the mount is there.
 #[derive(Default)]
@@ -28,6 +43,8 @@ pub(super) struct Invalidator {
     mapped: Mutex<HashMap<u64, u64>>,
     /// Inodes that lost a name behind the kernel's back, and that it has not forgotten.
     going: Mutex<HashSet<u64>>,
+    /// How many wait until names were told.
+    waiting: AtomicUsize,
 }
 
 impl Invalidator {
@@ -37,7 +54,14 @@ impl Invalidator {
         let pages = notifier.clone();
         let pages = thread("keyfs-pages", move |number| pages.inval_inode(number, 0, 0))?;
         let names = notifier.clone();
-        let names = thread("keyfs-names", move |(parent, name): (INodeNo, OsString)| names.inval_entry(parent, &name))?;
+        let names = thread("keyfs-names", move |stale| match stale {
+            Stale::Name(parent, name) => names.inval_entry(parent, &name),
+            Stale::Told(told) => {
+                // Whoever waited too long waits no more.
+                let _ = told.send(());
+                Ok(())
+            }
+        })?;
         // A second start would be a mistake of ours; the first one goes on.
         let _ = self.kernel.set(Kernel { notifier, pages, names });
         Ok(())
@@ -100,8 +124,22 @@ impl Invalidator {
     pub(super) fn name(&self, parent: INodeNo, name: OsString, number: INodeNo) {
         if let Some(kernel) = self.kernel.get() {
             self.going().insert(number.0);
-            let _ = kernel.names.send((parent, name));
+            let _ = kernel.names.send(Stale::Name(parent, name));
         }
+    }
+
+    /// Names are there that the kernel may know not to be. Waits until it has been told of these, and of all others before.
+    pub(super) fn names_made(&self, names: impl Iterator<Item = (INodeNo, OsString)>) {
+        let Some(kernel) = self.kernel.get() else { return };
+        for (parent, name) in names {
+            let _ = kernel.names.send(Stale::Name(parent, name));
+        }
+        if self.waiting.fetch_add(1, Ordering::AcqRel) < WAITING {
+            let (told, all) = channel();
+            let _ = kernel.names.send(Stale::Told(told));
+            let _ = all.recv_timeout(LONGEST_WAIT);
+        }
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The kernel knows the inode no longer.

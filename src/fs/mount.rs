@@ -38,6 +38,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long no request must have come before the end, where files of a detached mount are still open.
 const QUIET: Duration = Duration::from_millis(100);
 
+/// How often abandoned transactions are looked for.
+const SWEEP: Duration = Duration::from_secs(15);
+
 /// Why nothing was mounted or unmounted.
 #[derive(Debug, Error)]
 pub enum MountError {
@@ -207,6 +210,7 @@ pub fn mount(
     let mount_point = info.mount_point.clone();
     let invalidator = Arc::new(Invalidator::default());
     let busy = Arc::new(AtomicUsize::new(0));
+    drop_abandoned(&namespace).map_err(|error| MountError::Refused(mount_point.clone(), error))?;
     let adapter = Adapter {
         namespace,
         root: Root(root),
@@ -237,6 +241,19 @@ pub fn mount(
             Err(refused(error))
         }
     }
+}
+
+/// Looks for abandoned transactions now and then, as long as there is the namespace.
+fn drop_abandoned(namespace: &Arc<Namespace>) -> io::Result<()> {
+    let namespace = Arc::downgrade(namespace);
+    let look = move || {
+        while let Some(namespace) = namespace.upgrade() {
+            namespace.drop_abandoned();
+            drop(namespace);
+            std::thread::sleep(SWEEP);
+        }
+    };
+    std::thread::Builder::new().name("keyfs-sweep".into()).spawn(look).map(drop)
 }
 
 impl Mounted {

@@ -27,7 +27,7 @@ use super::{Adapter, SetAttr};
 use crate::access::Mode;
 use crate::id::{Gid, Uid};
 use crate::key::Name;
-use crate::tree::{Error, RenameMode};
+use crate::tree::Error;
 
 /// The longest write in one request, in bytes; as much as a value may have by default.
 const LONGEST_WRITE: u32 = 1 << 20;
@@ -73,6 +73,7 @@ impl Filesystem for Adapter {
     fn forget(&self, _: &Request, number: INodeNo, times: u64) {
         match self.root.inode(number) {
             Inode::Control(number) => self.places.forget(number, times),
+            Inode::Staged(_) => {}
             Inode::Node(id) => {
                 self.invalidator.forgotten(number);
                 self.above.forget(id);
@@ -84,6 +85,7 @@ impl Filesystem for Adapter {
     fn getattr(&self, request: &Request, number: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         let found = self.serve(Operation::Getattr, || match self.root.inode(number) {
             Inode::Control(control) => Ok((self.control_attributes(&Caller::of(request), control)?, FLEETING)),
+            Inode::Staged(id) => Ok((self.staged_attributes((id, self.namespace.staged(id)?)), FLEETING)),
             Inode::Node(id) => {
                 let caller = Caller::of(request);
                 let attributes = self.namespace.attributes(&caller, id)?;
@@ -127,9 +129,15 @@ impl Filesystem for Adapter {
             accessed: atime.map(set_time),
             modified: mtime.map(set_time),
         };
-        let set = self.serve(Operation::Setattr, || self.set(request, self.node(number)?, handle, change));
+        let set = self.serve(Operation::Setattr, || match self.root.inode(number) {
+            Inode::Staged(id) => Ok((self.set_staged(&Caller::of(request), id, change)?, FLEETING)),
+            Inode::Node(_) | Inode::Control(_) => {
+                let attributes = self.set(request, self.node(number)?, handle, change)?;
+                Ok((self.root.attributes(&attributes), lifetime(&attributes)))
+            }
+        });
         match set {
-            Ok(attributes) => reply.attr(&lifetime(&attributes), &self.root.attributes(&attributes)),
+            Ok((attributes, lifetime)) => reply.attr(&lifetime, &attributes),
             Err(errno) => reply.error(errno),
         }
     }
@@ -144,42 +152,21 @@ impl Filesystem for Adapter {
         _: u32,
         reply: ReplyEntry,
     ) {
-        let made = self.serve(Operation::Mknod, || {
-            if mode & libc::S_IFMT != libc::S_IFREG {
-                return Err(Error::NotPermitted("a key is a file or a directory, and nothing else"));
-            }
-            let (parent, name) = self.seat(parent, name)?;
-            let (mode, umask) = (Mode::from_bits(mode), Mode::from_bits(umask));
-            let attributes = self.namespace.make_file(&Caller::of(request), parent, &name, mode, umask)?;
-            Ok((self.root.attributes(&attributes), attributes.lasting))
-        });
+        let made = self.serve(Operation::Mknod, || self.make_file(request, parent, name, (mode, umask)));
         answer_entry(reply, made);
     }
 
     fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
-        let made = self.serve(Operation::Mkdir, || {
-            let (parent, name) = self.seat(parent, name)?;
-            let (mode, umask) = (Mode::from_bits(mode), Mode::from_bits(umask));
-            let attributes = self.namespace.make_directory(&Caller::of(request), parent, &name, mode, umask)?;
-            Ok((self.root.attributes(&attributes), attributes.lasting))
-        });
+        let made = self.serve(Operation::Mkdir, || self.make_directory(request, parent, name, (mode, umask)));
         answer_entry(reply, made);
     }
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let removed = self.serve(Operation::Unlink, || {
-            let (parent, name) = self.seat(parent, name)?;
-            self.namespace.remove_file(&Caller::of(request), parent, &name).map(drop)
-        });
-        answer(reply, removed);
+        answer(reply, self.serve(Operation::Unlink, || self.remove_file(request, parent, name)));
     }
 
     fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let removed = self.serve(Operation::Rmdir, || {
-            let (parent, name) = self.seat(parent, name)?;
-            self.namespace.remove_directory(&Caller::of(request), parent, &name).map(drop)
-        });
-        answer(reply, removed);
+        answer(reply, self.serve(Operation::Rmdir, || self.remove_directory(request, parent, name)));
     }
 
     fn rename(
@@ -192,17 +179,8 @@ impl Filesystem for Adapter {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let renamed = self.serve(Operation::Rename, || {
-            let mode = match flags {
-                RenameFlags::RENAME_NOREPLACE => RenameMode::Keep,
-                RenameFlags::RENAME_EXCHANGE => RenameMode::Exchange,
-                flags if flags.is_empty() => RenameMode::Replace,
-                _ => return Err(Error::Invalid("of the flags, RENAME_NOREPLACE or RENAME_EXCHANGE are known")),
-            };
-            let (from, to) = (self.seat(parent, name)?, self.seat(new_parent, new_name)?);
-            self.namespace.rename(&Caller::of(request), (from.0, &from.1), (to.0, &to.1), mode)
-        });
-        answer(reply, renamed);
+        let (from, to) = ((parent, name), (new_parent, new_name));
+        answer(reply, self.serve(Operation::Rename, || self.rename(request, from, to, flags)));
     }
 
     fn open(&self, request: &Request, number: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
@@ -212,6 +190,7 @@ impl Filesystem for Adapter {
             match self.root.inode(number) {
                 Inode::Control(_) if changes(mode) => Err(Error::Denied("control files are for reading alone")),
                 Inode::Control(control) => self.control_open(&caller, control),
+                Inode::Staged(id) => Ok(Handle::Staged(self.open_staged(&caller, id, mode)?)),
                 Inode::Node(id) => {
                     let file = self.namespace.open(&caller, id, mode)?;
                     if changes(mode) || self.namespace.is_behind(&file) {
@@ -243,19 +222,22 @@ impl Filesystem for Adapter {
     ) {
         let how = open_mode(flags);
         let created = self.serve(Operation::Create, || {
-            let (parent, name) = self.seat(parent, name)?;
+            let (caller, exclusive) = (Caller::of(request), flags & libc::O_EXCL != 0);
             let permissions = (Mode::from_bits(mode), Mode::from_bits(umask));
-            let exclusive = flags & libc::O_EXCL != 0;
-            self.namespace.create(&Caller::of(request), parent, &name, permissions, how, exclusive)
+            if let Inode::Staged(parent) = self.root.inode(parent) {
+                return self.create_staged(&caller, parent, name, permissions, how, exclusive);
+            }
+            let (parent, name) = self.seat(parent, name)?;
+            let (attributes, file) = self.namespace.create(&caller, parent, &name, permissions, how, exclusive)?;
+            let handle = Handle::File { file, program: caller.program(), mapped: AtomicBool::new(false) };
+            Ok((self.root.attributes(&attributes), lifetime(&attributes), handle))
         });
         match created {
-            Ok((attributes, file)) => {
-                let program = Caller::of(request).program();
-                let handle = self.handles.add(Handle::File { file, program, mapped: AtomicBool::new(false) });
-                let lifetime = lifetime(&attributes);
+            Ok((attributes, lifetime, handle)) => {
+                let handle = self.handles.add(handle);
                 // With a flush, also where it is open for reading alone: the flush commits the creation.
                 let flags = FopenFlags::FOPEN_DIRECT_IO;
-                reply.created(&lifetime, &self.root.attributes(&attributes), GENERATION, handle, flags);
+                reply.created(&lifetime, &attributes, GENERATION, handle, flags);
             }
             Err(errno) => reply.error(errno),
         }
@@ -283,6 +265,10 @@ impl Filesystem for Adapter {
             let handle = self.handles.get(handle).ok_or(Error::BadHandle)?;
             match &*handle {
                 Handle::Directory(_) => Err(Error::IsADirectory),
+                Handle::Staged(file) => {
+                    let cached = lock_owner.is_none();
+                    self.read_staged(&Caller::of(request), file, offset, size, cached, &mut show)
+                }
                 Handle::Text(text) => {
                     let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
                     let end = start.saturating_add(size as usize).min(text.len());
@@ -324,6 +310,9 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let written = self.serve(Operation::Write, || {
+            if let Some(Handle::Staged(file)) = self.handles.get(handle).as_deref() {
+                return self.write_staged(&Caller::of(request), file, offset, data);
+            }
             let file = self.file(handle)?;
             file.written_by(&Caller::of(request));
             self.namespace.write(&file, offset, data)?;
@@ -348,7 +337,7 @@ impl Filesystem for Adapter {
                 self.invalidator.committed(number);
                 Ok(())
             }
-            Some(Handle::Text(_) | Handle::Directory(_)) => Ok(()),
+            Some(Handle::Text(_) | Handle::Directory(_) | Handle::Staged(_)) => Ok(()),
             None => Err(Error::BadHandle),
         });
         answer(reply, flushed);
@@ -387,7 +376,7 @@ impl Filesystem for Adapter {
                 self.invalidator.committed(number);
                 Ok(())
             }
-            Some(Handle::Text(_) | Handle::Directory(_)) => Ok(()),
+            Some(Handle::Text(_) | Handle::Directory(_) | Handle::Staged(_)) => Ok(()),
             None => Err(Error::BadHandle),
         });
         answer(reply, synced);
@@ -402,7 +391,7 @@ impl Filesystem for Adapter {
                     FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE
                 }
                 Inode::Node(_) => FopenFlags::FOPEN_CACHE_DIR,
-                Inode::Control(_) => FopenFlags::empty(),
+                Inode::Control(_) | Inode::Staged(_) => FopenFlags::empty(),
             };
             Ok((self.handles.add(Handle::Directory(Listing::new())), flags))
         });
@@ -498,8 +487,9 @@ impl Filesystem for Adapter {
         _: u32,
         reply: ReplyEmpty,
     ) {
-        let set = self.serve(Operation::Setxattr, || {
-            self.set_attribute(&Caller::of(request), self.node(number)?, name, value, flags)
+        let set = self.serve(Operation::Setxattr, || match self.root.inode(number) {
+            Inode::Staged(id) => self.set_staged_attribute(&Caller::of(request), id, name, value, flags),
+            _ => self.set_attribute(&Caller::of(request), self.node(number)?, name, value, flags),
         });
         answer(reply, set);
     }
@@ -507,6 +497,7 @@ impl Filesystem for Adapter {
     fn getxattr(&self, request: &Request, number: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         let value = self.serve(Operation::Getxattr, || match self.root.inode(number) {
             Inode::Node(id) => self.attribute(&Caller::of(request), id, name),
+            Inode::Staged(id) => self.staged_attribute(&Caller::of(request), id, name),
             Inode::Control(_) => Err(Error::NoAttribute),
         });
         answer_xattr(reply, size, value);
@@ -515,14 +506,17 @@ impl Filesystem for Adapter {
     fn listxattr(&self, _: &Request, number: INodeNo, size: u32, reply: ReplyXattr) {
         let names = self.serve(Operation::Listxattr, || match self.root.inode(number) {
             Inode::Node(id) => self.attribute_names(id),
+            Inode::Staged(id) => self.staged_attribute_names(id),
             Inode::Control(_) => Ok(Vec::new()),
         });
         answer_xattr(reply, size, names);
     }
 
     fn removexattr(&self, request: &Request, number: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let removed = self
-            .serve(Operation::Removexattr, || self.remove_attribute(&Caller::of(request), self.node(number)?, name));
+        let removed = self.serve(Operation::Removexattr, || match self.root.inode(number) {
+            Inode::Staged(id) => self.remove_staged_attribute(&Caller::of(request), id, name),
+            _ => self.remove_attribute(&Caller::of(request), self.node(number)?, name),
+        });
         answer(reply, removed);
     }
 

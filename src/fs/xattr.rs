@@ -10,10 +10,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use super::inode::Inode;
 use super::{Adapter, names};
 use crate::access::acl::Acl;
-use crate::access::edit;
+use crate::access::{Permissions, edit};
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
-use crate::tree::{Actor, Alteration, Error, Note};
+use crate::tree::{Actor, Alteration, Error, Facts, Note, StagedId};
 
 /// An attribute, by its name.
 enum Attribute<'n> {
@@ -174,66 +174,92 @@ impl Adapter {
 
     pub(super) fn attribute(&self, actor: &dyn Actor, id: NodeId, name: &OsStr) -> Result<Vec<u8>, Error> {
         match parse(name) {
-            Attribute::AccessAcl => {
-                let permissions = self.namespace.permissions(id)?;
-                permissions.acl.as_ref().map(|_| permissions.access_acl().to_xattr()).ok_or(Error::NoAttribute)
-            }
-            Attribute::DefaultAcl => {
-                self.namespace.permissions(id)?.default.map(|acl| acl.to_xattr()).ok_or(Error::NoAttribute)
-            }
-            Attribute::Groups => {
-                Ok(edit::format_groups(&self.namespace.permissions(id)?, &names::group_name).into_bytes())
-            }
-            Attribute::Expires => {
-                let expires = self.namespace.facts(id)?.expires.ok_or(Error::NoAttribute)?;
-                Ok(expires.to_string().into_bytes())
-            }
+            Attribute::Expires => expiry(&self.namespace.facts(id)?),
             Attribute::Note(name) => self.namespace.note(id, name),
-            Attribute::Fact(fact) => self.fact(actor, id, fact),
+            Attribute::Fact("why") => Ok(self.namespace.explain(actor, id)?.to_string().into_bytes()),
+            Attribute::Fact(name) => fact(&self.namespace.facts(id)?, name),
             Attribute::Nameless => Err(NAMELESS),
-            Attribute::Remove | Attribute::IfVersion | Attribute::Unknown | Attribute::Foreign => {
-                Err(Error::NoAttribute)
-            }
+            attribute => of_permissions(attribute, &self.namespace.permissions(id)?),
         }
     }
 
-    fn fact(&self, actor: &dyn Actor, id: NodeId, fact: &str) -> Result<Vec<u8>, Error> {
-        if fact == "why" {
-            return Ok(self.namespace.explain(actor, id)?.to_string().into_bytes());
+    pub(super) fn staged_attribute(&self, actor: &dyn Actor, id: StagedId, name: &OsStr) -> Result<Vec<u8>, Error> {
+        match parse(name) {
+            Attribute::Expires => expiry(&self.namespace.staged_facts(id)?),
+            Attribute::Note(name) => self.namespace.staged_notes(id)?.remove(name).ok_or(Error::NoAttribute),
+            Attribute::Fact("why") => Ok(self.namespace.explain_staged(actor, id)?.to_string().into_bytes()),
+            Attribute::Fact(name) => fact(&self.namespace.staged_facts(id)?, name),
+            Attribute::Nameless => Err(NAMELESS),
+            // What is staged by these can be looked at.
+            Attribute::Remove => match self.namespace.staged_marks(id)? {
+                (true, _) => Ok(b"1".to_vec()),
+                (false, _) => Err(Error::NoAttribute),
+            },
+            Attribute::IfVersion => {
+                let (_, version) = self.namespace.staged_marks(id)?;
+                Ok(version.ok_or(Error::NoAttribute)?.to_string().into_bytes())
+            }
+            attribute => of_permissions(attribute, &self.namespace.staged_facts(id)?.permissions),
         }
-        let facts = self.namespace.facts(id)?;
-        let text = match fact {
-            "version" => facts.version.map(|version| version.to_string()),
-            "created" => Some(facts.created.to_string()),
-            "modified" => Some(facts.modified.to_string()),
-            "modified_by" => facts.modified_by.map(names::user_name),
-            "groups" => Some(edit::format_groups(&facts.permissions, &names::group_name)),
-            "expires" => facts.expires.map(|time| time.to_string()),
-            _ => None,
-        };
-        text.map(String::into_bytes).ok_or(Error::NoAttribute)
     }
 
     /// The names of all attributes that a copy can set again, each with a zero byte behind it.
     pub(super) fn attribute_names(&self, id: NodeId) -> Result<Vec<u8>, Error> {
-        let mut list = Vec::new();
-        let mut add = |name: &[u8]| {
-            list.extend_from_slice(name);
-            list.push(0);
-        };
-        let facts = self.namespace.facts(id)?;
-        if facts.permissions.acl.is_some() {
-            add(b"system.posix_acl_access");
-        }
-        if facts.permissions.default.is_some() {
-            add(b"system.posix_acl_default");
-        }
-        if facts.expires.is_some() {
-            add(b"user.keyfs.expires");
-        }
-        for name in self.namespace.notes(id)? {
-            add(&[b"user.", name.as_slice()].concat());
-        }
-        Ok(list)
+        Ok(list(&self.namespace.facts(id)?, self.namespace.notes(id)?))
     }
+
+    pub(super) fn staged_attribute_names(&self, id: StagedId) -> Result<Vec<u8>, Error> {
+        let notes = self.namespace.staged_notes(id)?.into_keys().collect();
+        Ok(list(&self.namespace.staged_facts(id)?, notes))
+    }
+}
+
+/// The attributes that permissions show as.
+fn of_permissions(attribute: Attribute<'_>, permissions: &Permissions) -> Result<Vec<u8>, Error> {
+    match attribute {
+        Attribute::AccessAcl => {
+            permissions.acl.as_ref().map(|_| permissions.access_acl().to_xattr()).ok_or(Error::NoAttribute)
+        }
+        Attribute::DefaultAcl => permissions.default.as_ref().map(Acl::to_xattr).ok_or(Error::NoAttribute),
+        Attribute::Groups => Ok(edit::format_groups(permissions, &names::group_name).into_bytes()),
+        _ => Err(Error::NoAttribute),
+    }
+}
+
+fn expiry(facts: &Facts) -> Result<Vec<u8>, Error> {
+    Ok(facts.expires.ok_or(Error::NoAttribute)?.to_string().into_bytes())
+}
+
+fn fact(facts: &Facts, name: &str) -> Result<Vec<u8>, Error> {
+    let text = match name {
+        "version" => facts.version.map(|version| version.to_string()),
+        "created" => Some(facts.created.to_string()),
+        "modified" => Some(facts.modified.to_string()),
+        "modified_by" => facts.modified_by.map(names::user_name),
+        "groups" => Some(edit::format_groups(&facts.permissions, &names::group_name)),
+        "expires" => facts.expires.map(|time| time.to_string()),
+        _ => None,
+    };
+    text.map(String::into_bytes).ok_or(Error::NoAttribute)
+}
+
+fn list(facts: &Facts, notes: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut list = Vec::new();
+    let mut add = |name: &[u8]| {
+        list.extend_from_slice(name);
+        list.push(0);
+    };
+    if facts.permissions.acl.is_some() {
+        add(b"system.posix_acl_access");
+    }
+    if facts.permissions.default.is_some() {
+        add(b"system.posix_acl_default");
+    }
+    if facts.expires.is_some() {
+        add(b"user.keyfs.expires");
+    }
+    for name in notes {
+        add(&[b"user.", name.as_slice()].concat());
+    }
+    list
 }

@@ -88,6 +88,20 @@ impl<'a> Draft<'a> {
         self.batch.changes.push(Change::DeleteRange(key::value(id, 0), key::value(id, u64::MAX)));
     }
 
+    /// Takes up everything of another draft but its batch, which is returned.
+    pub(super) fn absorb(&mut self, part: Draft<'_>) -> Batch {
+        let Draft { batch, records, departing, permissions_changed, .. } = part;
+        self.records.extend(records);
+        self.departing.extend(departing);
+        self.permissions_changed |= permissions_changed;
+        batch
+    }
+
+    /// What is to be committed is this.
+    pub(super) fn set_batch(&mut self, batch: Batch) {
+        self.batch = batch;
+    }
+
     /// What is to be committed, for those who commit it themselves.
     pub(super) fn into_batch(self) -> Batch {
         self.batch

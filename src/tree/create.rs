@@ -295,7 +295,7 @@ impl Namespace {
         Ok(last.map(|last| Before { node, last }))
     }
 
-    fn check_length(&self, view: &View<'_>, parent: NodeId, above: &Node, name: &Name) -> Result<(), Error> {
+    pub(super) fn check_length(&self, view: &View<'_>, parent: NodeId, above: &Node, name: &Name) -> Result<(), Error> {
         let mut path = view.path(parent, above)?;
         path.push(name.clone());
         KeyPath::new(path).map(drop).map_err(|error: NameError| error.into())

@@ -67,6 +67,15 @@ pub enum Error {
     /// All notes of an entry together take at most 64 KiB.
     #[error("the entry's attributes take more than 64 KiB")]
     AttributesFull,
+    /// A staged entry stands for one whose value is not staged.
+    #[error("nothing is staged of the value; read the entry itself")]
+    NothingStaged,
+    /// What stands where a transaction would change it is not what it was taken for.
+    #[error("{0}")]
+    Conflict(String),
+    /// Beyond what a user may have staged.
+    #[error("{0}")]
+    Quota(&'static str),
     /// An argument has no meaning.
     #[error("{0}")]
     Invalid(&'static str),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::open::OpenFile;
 use super::row::{self, Before, Node, Place, key};
 use super::view::{DEEPEST, Located, Stored, View};
-use super::{Actor, Draft, Error, Namespace, caller};
+use super::{Actor, Draft, Error, Namespace, caller, permits};
 use crate::access::{Caller, Kind, Rights, check, gate};
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Uid, Version};
@@ -223,7 +223,7 @@ impl Namespace {
         let grant = if secret {
             // The grant is for the node whose record is opened; the permissions asked are the key's present ones too.
             let question = |caller: &Caller<'_>| gate::history(&node.permissions, &then, caller, holder);
-            Some(self.ask(actor, &view, id, &node, Some(version), question)?)
+            Some(self.ask(actor, || view.address(id, &node).ok(), Some(version), question)?)
         } else {
             None
         };
@@ -232,8 +232,8 @@ impl Namespace {
     }
 }
 
-fn may_search(actor: &dyn Actor, directory: &Node) -> Result<(), Error> {
-    if check::allows(&directory.permissions, &caller(actor), Rights::EXECUTE, Kind::Directory) {
+pub(super) fn may_search(actor: &dyn Actor, directory: &Node) -> Result<(), Error> {
+    if permits(actor, &directory.permissions, Rights::EXECUTE, Kind::Directory) {
         Ok(())
     } else {
         Err(Error::Denied("a directory above does not let the process search it"))

@@ -15,7 +15,7 @@ use super::view::View;
 use super::{Actor, Error, Namespace, with_groups};
 use crate::access::gate::{self, Denial, Grant, Rule};
 use crate::access::{Caller, Kind, Permissions};
-use crate::audit::{Event, Process, Record};
+use crate::audit::{Address, Event, Process, Record};
 use crate::clock::Timestamp;
 use crate::id::{Gid, NodeId, Revision, Uid, Version};
 use crate::seal::Binding;
@@ -312,8 +312,12 @@ impl Namespace {
         state.length = current.size();
         let mut grant = None;
         if secret && mode.read {
-            grant =
-                Some(self.ask(actor, &view, id, &node, version, |caller| gate::read(&node.permissions, caller, id))?);
+            grant = Some(self.ask(
+                actor,
+                || view.address(id, &node).ok(),
+                version,
+                |caller| gate::read(&node.permissions, caller, id),
+            )?);
             state.lease = Some(lease);
         }
         if mode.truncate {
@@ -367,7 +371,12 @@ impl Namespace {
             let view = self.view()?;
             let lease = self.lease(actor);
             // There is no value to open yet: what the grant would be for is what comes to be written.
-            drop(self.ask(actor, &view, id, node, None, |caller| gate::read(&node.permissions, caller, id))?);
+            drop(self.ask(
+                actor,
+                || view.address(id, node).ok(),
+                None,
+                |caller| gate::read(&node.permissions, caller, id),
+            )?);
             state.lease = Some(lease);
         }
         // Whoever closes it as the last one forgets it under this lock, and not once it is open again.
@@ -486,9 +495,7 @@ impl Namespace {
     pub(super) fn ask(
         &self,
         actor: &dyn Actor,
-        view: &View<'_>,
-        id: NodeId,
-        node: &Node,
+        address: impl FnOnce() -> Option<Address>,
         version: Option<Version>,
         question: impl Fn(&Caller<'_>) -> Result<Grant, Denial>,
     ) -> Result<Grant, Error> {
@@ -502,13 +509,8 @@ impl Namespace {
         };
         let counter = if answer.is_ok() { &self.granted } else { &self.denied };
         counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let record = Record {
-            time: self.clock.now(),
-            event,
-            address: view.address(id, node).ok(),
-            version,
-            process: Some(actor.process()),
-        };
+        let record =
+            Record { time: self.clock.now(), event, address: address(), version, process: Some(actor.process()) };
         match (self.audit.decide(&record), answer) {
             (Ok(()), answer) => Ok(answer?),
             (Err(_), Err(denial)) => Err(denial.into()),
@@ -582,7 +584,7 @@ impl Namespace {
         // The same reader under the same answer is no new decision; everything else goes on record.
         if !same_reader || with_groups(actor, question).is_err() {
             state.lease = None;
-            drop(self.ask(actor, &view, file.node, &node, state.version, question)?);
+            drop(self.ask(actor, || view.address(file.node, &node).ok(), state.version, question)?);
         }
         state.lease = Some(now);
         Ok(())

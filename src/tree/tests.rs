@@ -6,6 +6,7 @@ mod history;
 mod names;
 mod permissions;
 mod small;
+mod staging;
 mod tampering;
 mod together;
 mod verify;
@@ -137,7 +138,7 @@ pub(super) fn root() -> Who {
 
 impl World {
     fn new() -> World {
-        World::limited(Limits { value: 1 << 20, lease: Duration::ZERO })
+        World::limited(Limits { lease: Duration::ZERO, ..Limits::default() })
     }
 
     fn limited(limits: Limits) -> World {

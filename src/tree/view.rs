@@ -34,12 +34,17 @@ pub(super) struct Located<'n> {
 /// The rows as of one commit.
 pub(super) struct View<'a> {
     namespace: &'a Namespace,
-    snapshot: Box<dyn Snapshot>,
+    snapshot: Box<dyn Snapshot + 'a>,
 }
 
 impl Namespace {
     pub(super) fn view(&self) -> Result<View<'_>, Error> {
         Ok(View { namespace: self, snapshot: self.store.snapshot()? })
+    }
+
+    /// Rows that are not those of the store alone.
+    pub(super) fn view_of<'a>(&'a self, snapshot: Box<dyn Snapshot + 'a>) -> View<'a> {
+        View { namespace: self, snapshot }
     }
 }
 
@@ -58,6 +63,11 @@ impl<'a> View<'a> {
                 Ok(Some(Stored { revision: row.revision, content }))
             }
         }
+    }
+
+    /// The rows themselves.
+    pub(super) fn snapshot(&self) -> &dyn Snapshot {
+        &*self.snapshot
     }
 
     /// What it is as of.

@@ -107,7 +107,12 @@ impl World {
         let parts = unlock(store, identities, fingerprint).unwrap();
         let rows = Parts { store: parts.store.clone(), seal: parts.seal.clone(), settings: parts.settings };
         let audit = Arc::new(Audit::new(parts.seal.store(), Box::new(Silent)));
-        let ns = Namespace::new(parts, audit, clock, Limits { value: LIMIT as u64, lease: Duration::ZERO });
+        let ns = Namespace::new(
+            parts,
+            audit,
+            clock,
+            Limits { value: LIMIT as u64, lease: Duration::ZERO, ..Limits::default() },
+        );
         let environment = ns.environment(&Name::parse(b"dev").unwrap()).unwrap();
         let roots = Tree::ALL.map(|tree| (tree.as_str(), ns.tree_root(environment, tree).unwrap())).into();
         World { ns, rows, roots }

@@ -31,6 +31,7 @@ mod peer;
 mod rename;
 mod stat;
 mod tamper;
+mod transactions;
 mod xattr;
 
 use harness::{Case, Family};
@@ -48,6 +49,7 @@ const FAMILIES: &[Family] = &[
     Family::mounting("files", files::CASES),
     Family::mounting("commits", commits::CASES),
     Family::mounting("rename", rename::CASES),
+    Family::mounting("transactions", transactions::CASES),
     Family::mounting("directories", directories::CASES),
     Family::mounting("stat", stat::CASES),
     Family::mounting("locks", locks::CASES),

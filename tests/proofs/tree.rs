@@ -97,7 +97,7 @@ impl World {
     pub fn of(parts: Parts) -> World {
         let paper = Paper::default();
         let audit = Arc::new(Audit::new(parts.seal.store(), Box::new(paper.clone())));
-        let limits = Limits { value: 1 << 20, lease: Duration::ZERO };
+        let limits = Limits { value: 1 << 20, lease: Duration::ZERO, ..Limits::default() };
         World { ns: Namespace::new(parts, audit, Arc::new(ManualClock::new(Timestamp(1 << 60))), limits), paper }
     }
 

@@ -17,7 +17,7 @@ fn shared(limits: Limits) -> (World, Who) {
 }
 
 fn strict() -> Limits {
-    Limits { value: 1 << 20, lease: Duration::ZERO }
+    Limits { value: 1 << 20, lease: Duration::ZERO, ..Limits::default() }
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_descriptor_is_worth_what_its_reader_is_worth() {
 
 #[test]
 fn a_lease_ends_with_a_change_of_permissions() {
-    let (world, svc) = shared(Limits { value: 1 << 20, lease: Duration::from_secs(1000) });
+    let (world, svc) = shared(Limits { value: 1 << 20, lease: Duration::from_secs(1000), ..Limits::default() });
     let id = world.at("dev/secrets/a").unwrap().node;
     let file = world.ns.open(&payments(), id, READ).unwrap();
     let dropped = Who { groups: Some(vec![]), ..payments() };
@@ -99,7 +99,7 @@ fn what_a_new_secret_is_written_is_read_back_by_its_group_alone() {
 
 #[test]
 fn an_appender_that_reads_is_asked_for_what_others_added() {
-    let (world, svc) = shared(Limits { value: 1 << 20, lease: Duration::from_secs(1000) });
+    let (world, svc) = shared(Limits { value: 1 << 20, lease: Duration::from_secs(1000), ..Limits::default() });
     let file = world.create(&svc, "dev/secrets/a", 0, OpenMode { read: true, ..APPEND }).unwrap();
     world.put(&svc, "dev/secrets/a", b"other").unwrap();
     world.ns.write(&file, 0, b"+").unwrap();

@@ -118,7 +118,7 @@ fn permissions_of_a_small_value_are_its_entrys() {
 
 #[test]
 fn where_one_version_is_kept_nothing_is_left_behind() {
-    let limits = Limits { value: 1 << 20, lease: Duration::ZERO };
+    let limits = Limits { value: 1 << 20, lease: Duration::ZERO, ..Limits::default() };
     let (world, svc) = (World::keeping(Settings { versions: 1 }, limits), root());
     for value in [b"1".to_vec(), b"22".to_vec(), large(), b"333".to_vec(), large(), b"4".to_vec()] {
         world.put(&svc, PATH, &value).unwrap();

@@ -163,7 +163,7 @@ fn appending_goes_on_after_creating_emptying_and_truncating() {
 
 #[test]
 fn writes_have_places_and_a_limit() {
-    let world = World::limited(Limits { value: 100, lease: Duration::ZERO });
+    let world = World::limited(Limits { value: 100, lease: Duration::ZERO, ..Limits::default() });
     let svc = Who::new(1, 10, &[]);
     for path in ["dev/variables/a", "dev/secrets/a"] {
         world.put(&svc, path, &[b'x'; 100]).unwrap();

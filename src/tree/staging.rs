@@ -1,0 +1,400 @@
+//! Changes in the making: entries that are staged in a transaction, until all of it is committed in one step.
+//!
+//! Invariants:
+//! - What is staged is nowhere to be seen but in its transaction, and changes nothing until that is committed.
+//! - Only the user who began a transaction stages in it and commits it.
+//! - A secret's staged value is in locked memory, and is read back only by whom the gate lets in.
+//! - What a user stages takes a bounded share of memory, and is dropped once nobody touches it for a while.
+//! - The table's lock is held for looks and copies alone: neither the store nor a process is asked under it.
+//!
+//! It deliberately survives nothing: what was not committed is gone with the daemon.
+
+mod commit;
+mod stage;
+mod value;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use self::commit::Committed;
+pub use self::stage::Reader;
+use self::value::Staging as StagedValue;
+use super::create::new_node;
+use super::row::{Node, Place, Times};
+use super::view::View;
+use super::{Actor, Attributes, Error, Facts, Namespace};
+use crate::access::gate::{self, Explanation};
+use crate::access::{Kind, Mode, Permissions};
+use crate::audit::Address;
+use crate::clock::Timestamp;
+use crate::id::{NodeId, Uid, Version};
+use crate::key::{Environment, Name, Tree};
+
+/// So many transactions a user may have at the same time.
+const TRANSACTIONS: usize = 16;
+
+/// So many names there may be in a transaction: with the rows that each takes, as many as a store takes in one batch.
+const NAMES: usize = 16_000;
+
+/// So many bytes the values of a transaction may take, for the same reason; and those of all of a user's together.
+const BYTES: u64 = 32 << 20;
+const USERS_BYTES: u64 = 64 << 20;
+
+/// A transaction's directory has this mode: nobody else's business.
+const PRIVATE: Mode = Mode::from_bits(0o700);
+
+/// Why the last commit failed: a file in the transaction.
+const ERROR: &str = ".error";
+
+/// A staged entry, or a transaction: a number that is used once while the daemon runs.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct StagedId(pub u64);
+
+/// The entry that stood under a name when that was staged.
+#[derive(Clone)]
+struct Real {
+    id: NodeId,
+    node: Node,
+}
+
+struct Staged {
+    transaction: StagedId,
+    parent: StagedId,
+    /// As it is to be. Its `parent` means nothing.
+    node: Node,
+    children: BTreeMap<Name, StagedId>,
+    /// What it changes, or stands for.
+    real: Option<Real>,
+    value: StagedValue,
+    /// When the value was last modified, where somebody said so.
+    modified: Option<Timestamp>,
+    /// The version that it is to replace; 0 for none.
+    if_version: Option<Version>,
+    /// Whether it is to be removed.
+    removal: bool,
+}
+
+struct Transaction {
+    name: Name,
+    owner: Uid,
+    touched: Timestamp,
+    names: usize,
+    bytes: u64,
+    /// Whether it is being committed: nothing is staged in it then.
+    busy: bool,
+}
+
+#[derive(Default)]
+struct Tables {
+    last: u64,
+    names: BTreeMap<Name, StagedId>,
+    transactions: HashMap<StagedId, Transaction>,
+    entries: HashMap<StagedId, Staged>,
+}
+
+/// All transactions.
+#[derive(Default)]
+pub(super) struct Transactions(Mutex<Tables>);
+
+impl Transactions {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Staged {
+    fn new(transaction: StagedId, parent: StagedId, node: Node, real: Option<Real>) -> Staged {
+        Staged {
+            transaction,
+            parent,
+            node,
+            children: BTreeMap::new(),
+            real,
+            value: StagedValue::Kept,
+            modified: None,
+            if_version: None,
+            removal: false,
+        }
+    }
+
+    /// Whether it stands in its transaction from the beginning: an environment or one of its trees.
+    fn is_fixed(&self) -> bool {
+        self.real.as_ref().is_some_and(|real| match self.node.place {
+            Place::In(_, root) => root == real.id,
+            Place::Root | Place::Environment => true,
+        })
+    }
+
+    fn is_secret(&self) -> bool {
+        self.node.kind == Kind::File && self.node.place.is_secret()
+    }
+}
+
+impl Tables {
+    fn entry(&self, id: StagedId) -> Result<&Staged, Error> {
+        self.entries.get(&id).ok_or(Error::Gone)
+    }
+
+    fn entry_mut(&mut self, id: StagedId) -> Result<&mut Staged, Error> {
+        self.entries.get_mut(&id).ok_or(Error::Gone)
+    }
+
+    /// Insists that somebody may stage in the transaction of an entry, which is touched by that.
+    fn touch(&mut self, actor: &dyn Actor, id: StagedId, now: Timestamp) -> Result<&mut Transaction, Error> {
+        let transaction = self.entry(id)?.transaction;
+        let transaction = self.transactions.get_mut(&transaction).ok_or(Error::Gone)?;
+        if transaction.owner != actor.uid() {
+            return Err(Error::Denied("the transaction is another user's"));
+        }
+        if transaction.busy {
+            return Err(Error::Busy);
+        }
+        transaction.touched = now;
+        Ok(transaction)
+    }
+
+    fn insert(&mut self, entry: Staged) -> Result<StagedId, Error> {
+        let name = entry.node.name.clone().ok_or(Error::NotFound)?;
+        self.last += 1;
+        let id = StagedId(self.last);
+        let above = self.entry_mut(entry.parent)?;
+        if above.children.contains_key(&name) {
+            return Err(Error::Exists);
+        }
+        above.children.insert(name, id);
+        self.entries.insert(id, entry);
+        Ok(id)
+    }
+
+    /// Takes an entry away with all that is in it.
+    fn remove(&mut self, id: StagedId) -> Option<Staged> {
+        let removed = self.entries.remove(&id)?;
+        let mut below: Vec<StagedId> = removed.children.values().copied().collect();
+        while let Some(id) = below.pop() {
+            below.extend(self.entries.remove(&id).into_iter().flat_map(|entry| entry.children.into_values()));
+        }
+        if let (Some(name), Some(above)) = (&removed.node.name, self.entries.get_mut(&removed.parent)) {
+            above.children.remove(name);
+        }
+        Some(removed)
+    }
+
+    fn drop_transaction(&mut self, id: StagedId) {
+        if let Some(transaction) = self.transactions.remove(&id) {
+            self.names.remove(&transaction.name);
+        }
+        self.remove(id);
+    }
+
+    /// The names from an environment downwards to an entry.
+    fn path(&self, id: StagedId) -> Vec<Name> {
+        let (mut names, mut id) = (Vec::new(), id);
+        while let Some(entry) = self.entries.get(&id).filter(|entry| entry.transaction != id) {
+            names.extend(entry.node.name.clone());
+            id = entry.parent;
+        }
+        names.reverse();
+        names
+    }
+
+    /// A staged entry as people name it.
+    fn address(&self, id: StagedId) -> Option<Address> {
+        let entry = self.entries.get(&id)?;
+        let Place::In(tree, _) = entry.node.place else { return None };
+        let mut names = self.path(id).into_iter();
+        let first = names.find(|name| name.as_str() != tree.as_str());
+        // In a mount of one environment a transaction begins with the trees.
+        let environment = first.and_then(|name| Environment::new(name).ok());
+        names.find(|name| name.as_str() == tree.as_str());
+        let key = names.map(|name| name.to_string()).collect::<Vec<_>>().join("/");
+        Some(Address { environment, tree: Some(tree), key })
+    }
+}
+
+impl Namespace {
+    /// Begins a transaction, of all environments or of one alone. Its trees stand in it from the beginning, as what they are.
+    pub fn begin(&self, actor: &dyn Actor, name: &Name, only: Option<NodeId>) -> Result<(StagedId, Attributes), Error> {
+        let view = self.view()?;
+        let now = self.clock.now();
+        let mut environments = Vec::new();
+        match only {
+            Some(id) => environments.push((id, view.directory(id)?.content)),
+            None => {
+                for (_, entry) in view.entries(NodeId::ROOT)? {
+                    environments.push((entry.node, view.directory(entry.node)?.content));
+                }
+            }
+        }
+        let permissions = Permissions::new(actor.uid(), actor.gid(), PRIVATE);
+        let root = new_node(Kind::Directory, Place::Root, NodeId::ROOT, name, permissions.clone(), now);
+        let mut tables = self.transactions.tables();
+        let own = tables.transactions.values().filter(|transaction| transaction.owner == actor.uid()).count();
+        if own >= TRANSACTIONS {
+            return Err(Error::Quota("a user has at most 16 transactions at a time; remove or commit one"));
+        }
+        if tables.names.contains_key(name) {
+            return Err(Error::Exists);
+        }
+        tables.last += 1;
+        let id = StagedId(tables.last);
+        tables.entries.insert(id, Staged::new(id, id, root, None));
+        tables.names.insert(name.clone(), id);
+        let owner = actor.uid();
+        let transaction = Transaction { name: name.clone(), owner, touched: now, names: 0, bytes: 0, busy: false };
+        tables.transactions.insert(id, transaction);
+        for (environment, node) in environments {
+            let above = match only {
+                Some(_) => id,
+                None => {
+                    // Whose it is here matters to `rm -r` of the transaction alone.
+                    let here = Node { permissions: permissions.clone(), ..node.clone() };
+                    tables.insert(Staged::new(id, id, here, Some(Real { id: environment, node })))?
+                }
+            };
+            for tree in Tree::ALL {
+                let Some(entry) = view.entry(environment, &Name::parse(tree.as_str().as_bytes())?)? else { continue };
+                let real = Real { id: entry.content.node, node: view.directory(entry.content.node)?.content };
+                tables.insert(Staged::new(id, above, real.node.clone(), Some(real)))?;
+            }
+        }
+        Ok((id, attributes(tables.entry(id)?)))
+    }
+
+    /// The transactions that somebody may see: their own, or all for the superuser.
+    pub fn begun(&self, actor: &dyn Actor) -> Vec<(Name, StagedId)> {
+        let tables = self.transactions.tables();
+        let visible = |transaction: &Transaction| [transaction.owner, Uid::ROOT].contains(&actor.uid());
+        let shown = tables.transactions.iter().filter(|(_, transaction)| visible(transaction));
+        shown.map(|(id, transaction)| (transaction.name.clone(), *id)).collect()
+    }
+
+    /// How many transactions there are.
+    pub fn transactions(&self) -> usize {
+        self.transactions.tables().transactions.len()
+    }
+
+    /// The transaction of a name.
+    pub fn transaction(&self, name: &Name) -> Result<(StagedId, Attributes), Error> {
+        let tables = self.transactions.tables();
+        let id = *tables.names.get(name).ok_or(Error::NotFound)?;
+        Ok((id, attributes(tables.entry(id)?)))
+    }
+
+    /// Drops a transaction in which nothing is staged.
+    pub fn end(&self, name: &Name) -> Result<(), Error> {
+        let mut tables = self.transactions.tables();
+        let id = *tables.names.get(name).ok_or(Error::NotFound)?;
+        let transaction = tables.transactions.get(&id).ok_or(Error::NotFound)?;
+        if transaction.busy {
+            return Err(Error::Busy);
+        }
+        if transaction.names > 0 {
+            return Err(Error::NotEmpty);
+        }
+        tables.drop_transaction(id);
+        Ok(())
+    }
+
+    /// Drops the transactions that nobody has touched for as long as the limit says.
+    pub fn drop_abandoned(&self) {
+        let now = self.clock.now();
+        let limit = i64::try_from(self.limits.transaction.as_nanos()).unwrap_or(i64::MAX);
+        let mut tables = self.transactions.tables();
+        let abandoned =
+            |transaction: &Transaction| !transaction.busy && now.0.saturating_sub(transaction.touched.0) > limit;
+        let old: Vec<StagedId> =
+            tables.transactions.iter().filter(|(_, transaction)| abandoned(transaction)).map(|(id, _)| *id).collect();
+        for id in old {
+            log::info!("a transaction was abandoned, and is dropped");
+            tables.drop_transaction(id);
+        }
+    }
+
+    /// The attributes of a staged entry.
+    pub fn staged(&self, id: StagedId) -> Result<Attributes, Error> {
+        Ok(attributes(self.transactions.tables().entry(id)?))
+    }
+
+    /// What a staged directory's name stands for.
+    pub fn staged_lookup(&self, parent: StagedId, name: &Name) -> Result<(StagedId, Attributes), Error> {
+        let tables = self.transactions.tables();
+        let id = *tables.entry(parent)?.children.get(name).ok_or(Error::NotFound)?;
+        Ok((id, attributes(tables.entry(id)?)))
+    }
+
+    /// The names in a staged directory.
+    pub fn staged_list(&self, id: StagedId) -> Result<Vec<(Name, StagedId, Kind)>, Error> {
+        let tables = self.transactions.tables();
+        let entry = tables.entry(id)?;
+        if entry.node.kind == Kind::File {
+            return Err(Error::NotADirectory);
+        }
+        let kind = |id: &StagedId| tables.entries.get(id).map_or(Kind::File, |entry| entry.node.kind);
+        Ok(entry.children.iter().map(|(name, id)| (name.clone(), *id, kind(id))).collect())
+    }
+
+    /// The directory above a staged one; `None` for a transaction.
+    pub fn staged_above(&self, id: StagedId) -> Result<Option<StagedId>, Error> {
+        let tables = self.transactions.tables();
+        let entry = tables.entry(id)?;
+        Ok((entry.transaction != id).then_some(entry.parent))
+    }
+
+    /// What anybody may know of a staged entry who may look its name up.
+    pub fn staged_facts(&self, id: StagedId) -> Result<Facts, Error> {
+        let tables = self.transactions.tables();
+        let Staged { node, real, .. } = tables.entry(id)?;
+        Ok(Facts {
+            version: real.as_ref().and_then(|real| real.node.version()),
+            created: node.created,
+            modified: node.modified,
+            modified_by: None,
+            expires: node.expires,
+            permissions: node.permissions.clone(),
+        })
+    }
+
+    /// Whether a staged entry is to be removed, and which version its commit insists on.
+    pub fn staged_marks(&self, id: StagedId) -> Result<(bool, Option<Version>), Error> {
+        let tables = self.transactions.tables();
+        let entry = tables.entry(id)?;
+        Ok((entry.removal, entry.if_version))
+    }
+
+    /// The notes of a staged entry, by their names without `user.`.
+    pub fn staged_notes(&self, id: StagedId) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
+        Ok(self.transactions.tables().entry(id)?.node.notes.clone())
+    }
+
+    /// Which rule lets a process read and write a staged entry, or keeps it out.
+    pub fn explain_staged(&self, actor: &dyn Actor, id: StagedId) -> Result<Explanation, Error> {
+        let (permissions, secret) = {
+            let tables = self.transactions.tables();
+            let entry = tables.entry(id)?;
+            (entry.node.permissions.clone(), entry.is_secret())
+        };
+        Ok(gate::explain(&permissions, &super::caller(actor), secret))
+    }
+}
+
+fn attributes(entry: &Staged) -> Attributes {
+    let Node { modified, changed, .. } = entry.node;
+    let id = entry.real.as_ref().map_or(NodeId::ROOT, |real| real.id);
+    let below = entry.children.len() as u32;
+    let links = if entry.node.kind == Kind::Directory { below.saturating_add(2) } else { 1 };
+    let times = Times { modified, changed };
+    let size = entry.value.len();
+    Attributes { size, links, lasting: false, ..Attributes::of(id, &entry.node, times) }
+}
+
+/// The entry of a name in the directory that a staged one stands for, if somebody may search that.
+fn look(view: &View<'_>, actor: &dyn Actor, parent: NodeId, name: &Name) -> Result<Option<Real>, Error> {
+    let above = view.directory(parent)?.content;
+    super::history::may_search(actor, &above)?;
+    let Some(entry) = view.entry(parent, name)? else { return Ok(None) };
+    let mut node = view.entry_node(parent, name, &entry)?.content;
+    if node.kind == Kind::Directory {
+        node.modified = view.times(entry.content.node, &node)?.modified;
+    }
+    Ok(Some(Real { id: entry.content.node, node }))
+}
