@@ -158,7 +158,8 @@ pub enum Event {
 }
 
 impl Event {
-    fn name(&self) -> &'static str {
+    /// What the log calls it.
+    pub fn name(&self) -> &'static str {
         match self {
             Event::Granted { .. } => "granted",
             Event::Denied { .. } => "denied",

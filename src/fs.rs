@@ -14,6 +14,7 @@ mod control;
 mod dir;
 mod entries;
 mod errno;
+mod events;
 mod handle;
 mod inode;
 mod invalidate;
@@ -38,6 +39,7 @@ use fuser::{Errno, FileAttr, FileHandle, FileType, INodeNo, Request};
 use self::caller::Caller;
 use self::control::Places;
 use self::dir::{Above, Line, Lines};
+use self::events::Watchers;
 use self::handle::{Handle, Handles};
 use self::inode::{Inode, NOTHING, Root, file_type};
 use self::invalidate::Invalidator;
@@ -86,6 +88,7 @@ struct Adapter {
     above: Above,
     metrics: Metrics,
     invalidator: Arc<Invalidator>,
+    watchers: Arc<Watchers>,
     /// Requests that are being answered.
     busy: Arc<AtomicUsize>,
 }
@@ -152,7 +155,9 @@ impl Adapter {
     fn file(&self, handle: FileHandle) -> Result<Arc<OpenFile>, Error> {
         match self.handles.get(handle).as_deref() {
             Some(Handle::File { file, .. }) => Ok(Arc::clone(file)),
-            Some(Handle::Text(_) | Handle::Directory(_) | Handle::Staged(_)) | None => Err(Error::BadHandle),
+            Some(Handle::Text(_) | Handle::Directory(_) | Handle::Staged(_) | Handle::Events(_)) | None => {
+                Err(Error::BadHandle)
+            }
         }
     }
 

@@ -17,6 +17,7 @@ mod change;
 mod count;
 mod create;
 mod error;
+mod events;
 mod history;
 mod lookup;
 mod open;
@@ -37,6 +38,7 @@ use std::time::Duration;
 pub use self::attributes::{Alteration, Change as AttributeChange, Facts, Note, SetTime};
 pub use self::count::Count;
 pub use self::error::Error;
+pub use self::events::{Batch as EventBatch, Cursor, Shown};
 pub use self::history::{Past, PastVersion};
 pub use self::lookup::{Attributes, Listed};
 pub use self::open::{OpenFile, OpenMode};
@@ -50,7 +52,7 @@ use crate::access::gate::{Denial, Reason};
 use crate::access::{Caller, Kind, Mode, Permissions, Rights};
 use crate::audit::{Address, Audit, Event, Process, Record};
 use crate::clock::Clock;
-use crate::id::{Gid, NodeId, Uid, Version};
+use crate::id::{Gid, NodeId, Revision, Uid, Version};
 use crate::seal::Seal;
 use crate::store::Store;
 use change::Draft;
@@ -147,6 +149,7 @@ pub struct Namespace {
     clock: Arc<dyn Clock>,
     settings: Settings,
     limits: Limits,
+    events: events::Events,
     overlay: Overlay,
     transactions: staging::Transactions,
     waiting: lookup::Waiting,
@@ -162,6 +165,7 @@ pub struct Namespace {
 impl Namespace {
     /// The entries of an unlocked store.
     pub fn new(parts: Parts, audit: Arc<Audit>, clock: Arc<dyn Clock>, limits: Limits) -> Namespace {
+        let revision = parts.store.snapshot().map_or(Revision(0), |snapshot| snapshot.revision());
         Namespace {
             store: parts.store,
             seal: parts.seal,
@@ -169,6 +173,7 @@ impl Namespace {
             clock,
             settings: parts.settings,
             limits,
+            events: events::Events::after(revision),
             overlay: Overlay::default(),
             transactions: staging::Transactions::default(),
             waiting: lookup::Waiting::default(),

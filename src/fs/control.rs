@@ -1,4 +1,4 @@
-//! The control files under `.keyfs/`: status, metrics, history and transactions. They can be reached by name and are not listed.
+//! The control files under `.keyfs/`: status, metrics, history, events and transactions. They can be reached by name and are not listed.
 //!
 //! Invariants:
 //! - Nothing here is remembered by the kernel: each look is a request, and each request asks what the caller may see.
@@ -14,12 +14,13 @@ use fuser::{FileAttr, FileType};
 use serde_json::{Map, Value, json};
 
 use super::dir::Line;
+use super::events::Watch;
 use super::handle::Handle;
 use super::inode::{Inode, NOTHING};
 use super::{Adapter, Info};
 use crate::id::{NodeId, Version};
 use crate::key::{Name, Tree};
-use crate::tree::{Actor, Error, Past, PastVersion};
+use crate::tree::{Actor, Cursor, Error, Past, PastVersion};
 
 /// The directory's name.
 pub(super) const NAME: &str = ".keyfs";
@@ -31,6 +32,11 @@ const HISTORY: u64 = 3;
 /// The directory that transactions are begun in, and the one that they are moved to.
 pub(super) const TRANSACTIONS: u64 = 4;
 pub(super) const COMMIT: u64 = 5;
+const EVENTS: u64 = 6;
+/// Set in the numbers of the stream of changes from a place on.
+const CURSOR_BIT: u64 = 1 << 60;
+/// What stands before that place in its name.
+const FROM: &str = "events@";
 /// Set in the numbers of places in the history.
 pub(super) const PLACE_BIT: u64 = 1 << 62;
 
@@ -95,6 +101,16 @@ impl Places {
     }
 }
 
+/// The number of the stream from a place on; `None` where it is too far for one.
+fn number_of(Cursor(cursor): Cursor) -> Option<u64> {
+    (cursor < CURSOR_BIT).then_some(cursor | CURSOR_BIT)
+}
+
+/// From which place on a number has the stream.
+fn cursor_of(number: u64) -> Option<Cursor> {
+    (number & PLACE_BIT == 0 && number & CURSOR_BIT != 0).then_some(Cursor(number & !CURSOR_BIT))
+}
+
 impl Adapter {
     /// What a name under `.keyfs/` stands for. The kernel counts it as known once it was told.
     pub(super) fn control_lookup(&self, actor: &dyn Actor, parent: u64, name: &Name) -> Result<FileAttr, Error> {
@@ -104,6 +120,11 @@ impl Adapter {
             (TOP, "history") => self.control_attributes(actor, HISTORY),
             (TOP, "transactions") => self.control_attributes(actor, TRANSACTIONS),
             (TOP, "commit") => self.control_attributes(actor, COMMIT),
+            (TOP, "events") => self.control_attributes(actor, EVENTS),
+            (TOP, name) => {
+                let cursor = name.strip_prefix(FROM).and_then(|number| number.parse().ok()).ok_or(Error::NotFound)?;
+                self.control_attributes(actor, number_of(Cursor(cursor)).ok_or(Error::NotFound)?)
+            }
             (TRANSACTIONS, _) => Ok(self.staged_attributes(self.namespace.transaction(name)?)),
             (HISTORY, _) => self.known(self.history_top(name)?),
             (number, _) => {
@@ -155,7 +176,7 @@ impl Adapter {
             // Whoever began one moves it, and nobody else.
             TRANSACTIONS => FileAttr { perm: 0o1777, ..self.control_directory() },
             COMMIT => FileAttr { perm: 0o777, ..self.control_directory() },
-            STATUS | METRICS => {
+            number if number == EVENTS || number == STATUS || number == METRICS || cursor_of(number).is_some() => {
                 FileAttr { kind: FileType::RegularFile, perm: 0o444, nlink: 1, ..self.control_directory() }
             }
             number => match self.places.get(number).ok_or(Error::Gone)? {
@@ -207,6 +228,7 @@ impl Adapter {
         match number {
             TOP => Ok(vec![
                 line("commit".into(), COMMIT, FileType::Directory),
+                line("events".into(), EVENTS, FileType::RegularFile),
                 line("history".into(), HISTORY, FileType::Directory),
                 line("metrics".into(), METRICS, FileType::RegularFile),
                 line("status".into(), STATUS, FileType::RegularFile),
@@ -247,6 +269,10 @@ impl Adapter {
         match number {
             STATUS => Ok(Handle::Text(self.status()?.into_bytes())),
             METRICS => Ok(Handle::Text(self.metrics_text()?.into_bytes())),
+            number if number == EVENTS || cursor_of(number).is_some() => {
+                self.watchers.opened();
+                Ok(Handle::Events(Watch::new(cursor_of(number).unwrap_or_else(|| self.namespace.events_end()))))
+            }
             number => match self.places.get(number).ok_or(Error::Gone)? {
                 Place::Version(root, names, version) => {
                     let file = self.namespace.open_version(actor, root, &names, version)?;

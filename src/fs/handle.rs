@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fuser::FileHandle;
 
 use super::dir::Listing;
+use super::events::Watch;
 use super::staged::StagedFile;
 use crate::tree::OpenFile;
 
@@ -25,6 +26,8 @@ pub(super) enum Handle {
     },
     /// What is staged of a key.
     Staged(StagedFile),
+    /// The stream of changes.
+    Events(Watch),
     /// A control file, as it was when it was opened.
     Text(Vec<u8>),
     /// A directory.

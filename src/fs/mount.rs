@@ -20,6 +20,7 @@ use nix::unistd::{AccessFlags, access};
 use thiserror::Error;
 
 use super::control::Places;
+use super::events::Watchers;
 use super::handle::Handles;
 use super::inode::Root;
 use super::invalidate::Invalidator;
@@ -211,6 +212,7 @@ pub fn mount(
     let invalidator = Arc::new(Invalidator::default());
     let busy = Arc::new(AtomicUsize::new(0));
     drop_abandoned(&namespace).map_err(|error| MountError::Refused(mount_point.clone(), error))?;
+    let watchers = Arc::new(Watchers::new(Arc::clone(&namespace), info.environment.clone()));
     let adapter = Adapter {
         namespace,
         root: Root(root),
@@ -220,6 +222,7 @@ pub fn mount(
         above: Default::default(),
         metrics: Metrics::new(),
         invalidator: Arc::clone(&invalidator),
+        watchers: Arc::clone(&watchers),
         busy: Arc::clone(&busy),
     };
     let acl = if allow_other { SessionACL::All } else { SessionACL::Owner };
@@ -231,6 +234,7 @@ pub fn mount(
     // fuser is given the device of a mount that is ours, and so never unmounts by a path where somebody else's may be.
     let begun = Session::from_fd(adapter, device, acl, config).and_then(|session| {
         invalidator.start(session.notifier())?;
+        watchers.start()?;
         std::thread::Builder::new().name("keyfs-session".into()).spawn(move || session.run())
     });
     match begun {

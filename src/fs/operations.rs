@@ -205,7 +205,13 @@ impl Filesystem for Adapter {
             }
         });
         match opened {
-            Ok(handle) => reply.opened(self.handles.add(handle), open_flags(mode)),
+            Ok(handle) => {
+                let flags = match handle {
+                    Handle::Events(_) => open_flags(mode) | FopenFlags::FOPEN_STREAM | FopenFlags::FOPEN_NONSEEKABLE,
+                    _ => open_flags(mode),
+                };
+                reply.opened(self.handles.add(handle), flags);
+            }
             Err(errno) => reply.error(errno),
         }
     }
@@ -250,10 +256,14 @@ impl Filesystem for Adapter {
         handle: FileHandle,
         offset: u64,
         size: u32,
-        _: OpenFlags,
+        flags: OpenFlags,
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        if let Some(stream) = self.handles.get(handle).filter(|handle| matches!(**handle, Handle::Events(_))) {
+            let waits = flags.0 & libc::O_NONBLOCK == 0;
+            return self.watchers.read(Caller::of(request), stream, size, waits, reply);
+        }
         // The answer is written while the value is at hand, so that it is never copied.
         let mut reply = Some(reply);
         let mut show = |bytes: &[u8]| {
@@ -265,6 +275,7 @@ impl Filesystem for Adapter {
             let handle = self.handles.get(handle).ok_or(Error::BadHandle)?;
             match &*handle {
                 Handle::Directory(_) => Err(Error::IsADirectory),
+                Handle::Events(_) => Err(Error::BadHandle),
                 Handle::Staged(file) => {
                     let cached = lock_owner.is_none();
                     self.read_staged(&Caller::of(request), file, offset, size, cached, &mut show)
@@ -337,7 +348,7 @@ impl Filesystem for Adapter {
                 self.invalidator.committed(number);
                 Ok(())
             }
-            Some(Handle::Text(_) | Handle::Directory(_) | Handle::Staged(_)) => Ok(()),
+            Some(_) => Ok(()),
             None => Err(Error::BadHandle),
         });
         answer(reply, flushed);
@@ -354,7 +365,11 @@ impl Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let released = self.serve(Operation::Release, || {
-            if let Some(Handle::File { file, mapped, .. }) = self.handles.remove(handle).as_deref() {
+            let removed = self.handles.remove(handle);
+            if let Some(Handle::Events(_)) = removed.as_deref() {
+                self.watchers.closed(handle);
+            }
+            if let Some(Handle::File { file, mapped, .. }) = removed.as_deref() {
                 if let Some((parent, name)) = self.namespace.release(file) {
                     let parent = self.root.number(Inode::Node(parent));
                     self.invalidator.name(parent, name.as_str().into(), number);
@@ -376,7 +391,7 @@ impl Filesystem for Adapter {
                 self.invalidator.committed(number);
                 Ok(())
             }
-            Some(Handle::Text(_) | Handle::Directory(_) | Handle::Staged(_)) => Ok(()),
+            Some(_) => Ok(()),
             None => Err(Error::BadHandle),
         });
         answer(reply, synced);
@@ -575,15 +590,21 @@ impl Filesystem for Adapter {
 
     fn poll(
         &self,
-        _: &Request,
+        request: &Request,
         _: INodeNo,
-        _: FileHandle,
-        _: PollNotifier,
+        handle: FileHandle,
+        notifier: PollNotifier,
         _: PollEvents,
         _: PollFlags,
         reply: ReplyPoll,
     ) {
-        reply.error(Errno::ENOSYS);
+        match self.handles.get(handle).as_deref() {
+            Some(Handle::Events(watch)) => {
+                reply.poll(self.watchers.poll(&Caller::of(request), watch, handle, notifier));
+            }
+            // Were it refused, the kernel would ask for nothing any longer, the stream of changes included.
+            _ => reply.poll(PollEvents::POLLIN | PollEvents::POLLRDNORM | PollEvents::POLLOUT | PollEvents::POLLWRNORM),
+        }
     }
 
     fn bmap(&self, _: &Request, _: INodeNo, _: u32, _: u64, reply: ReplyBmap) {

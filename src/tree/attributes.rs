@@ -144,7 +144,7 @@ impl Namespace {
             if node.permissions == before.content.permissions
                 && let Some(name) = alteration.attribute()
             {
-                draft.record(Event::Attribute { name }, view.address(id, &node)?, None);
+                draft.record(Event::Attribute { name }, view.spot(id, &node)?, None);
             }
             self.draft_node(view, draft, id, before, &node)
         })
@@ -297,7 +297,7 @@ impl Namespace {
         }
         draft.permissions_changed = true;
         let now = Summary(&after.permissions).to_string();
-        draft.record(Event::Permission { now }, view.address(id, after)?, after.version());
+        draft.record(Event::Permission { now }, view.spot(id, after)?, after.version());
         Ok(())
     }
 }

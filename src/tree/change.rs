@@ -3,10 +3,11 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use super::events::{Flight, Happened};
 use super::row::{Malformed, Node, Times, key};
-use super::view::{Stored, View};
+use super::view::{Spot, Stored, View};
 use super::{Actor, Error, Namespace};
-use crate::audit::{Address, Event, Record};
+use crate::audit::{Event, Record};
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Revision, Version};
 use crate::key::Tree;
@@ -23,7 +24,7 @@ const TRIES: usize = 12;
 pub(super) struct Draft<'a> {
     seal: &'a Seal,
     batch: Batch,
-    records: Vec<(Event, Address, Option<Version>)>,
+    records: Vec<Happened>,
     /// Nodes that are in the store no longer afterwards, as they were: somebody may have them open.
     pub(super) departing: Vec<(NodeId, Node)>,
     /// Whether anybody's permission to read may be another afterwards.
@@ -107,9 +108,14 @@ impl<'a> Draft<'a> {
         self.batch
     }
 
-    /// What the audit log is to say once the commit is made.
-    pub(super) fn record(&mut self, event: Event, address: Address, version: Option<Version>) {
-        self.records.push((event, address, version));
+    /// What the audit log and the stream of changes are to say once the commit is made.
+    pub(super) fn record(&mut self, event: Event, spot: Spot, version: Option<Version>) {
+        self.records.push(Happened { event, spot, other: None, version });
+    }
+
+    /// The same of a change that has two places.
+    pub(super) fn record_both(&mut self, event: Event, spot: Spot, other: Spot, version: Option<Version>) {
+        self.records.push(Happened { event, spot, other: Some(other), version });
     }
 }
 
@@ -139,7 +145,7 @@ impl Namespace {
                 return Ok(answer);
             }
             // A change of secrets takes a log that is written to; any other, one whose backlog has an end.
-            if records.iter().any(|(_, address, _)| address.tree == Some(Tree::Secrets)) {
+            if records.iter().any(|record| record.spot.address.tree == Some(Tree::Secrets)) {
                 self.audit.ready()?;
             } else {
                 self.audit.has_room()?;
@@ -147,24 +153,28 @@ impl Namespace {
             // What was seen is not held while it is replaced.
             drop(view);
             self.overlay.depart(&departing);
+            let flight = self.events.begin();
             let committed = self.store.commit(batch);
             drop((shared, alone));
             match committed {
-                Ok(_) => {
+                Ok(revision) => {
                     self.commits.fetch_add(1, Ordering::Relaxed);
                     // Again, for who opened one while it was committed.
                     self.overlay.depart(&departing);
                     if permissions_changed {
                         self.permissions_changed();
                     }
-                    self.write_records(actor, records);
+                    self.write_records(actor, revision, flight, records);
                     return Ok(answer);
                 }
                 Err(CommitError::Conflict) => {}
                 Err(error) => {
-                    // What may have been made is to be noticed by those who were let in before.
-                    if permissions_changed && matches!(error, CommitError::Unknown(_)) {
-                        self.permissions_changed();
+                    // What may have been made is to be noticed by those who were let in before, and by those who follow what changes.
+                    if matches!(error, CommitError::Unknown(_)) {
+                        self.events.lose();
+                        if permissions_changed {
+                            self.permissions_changed();
+                        }
                     }
                     if !matches!(error, CommitError::NoSpace) {
                         log::error!("{error}");
@@ -176,15 +186,16 @@ impl Namespace {
         Err(Error::Busy)
     }
 
-    fn write_records(&self, actor: &dyn Actor, records: Vec<(Event, Address, Option<Version>)>) {
-        if records.is_empty() {
-            return;
+    fn write_records(&self, actor: &dyn Actor, revision: Revision, flight: Flight<'_>, records: Vec<Happened>) {
+        let time = self.clock.now();
+        if !records.is_empty() {
+            let process = actor.process();
+            for Happened { event, spot, version, .. } in &records {
+                let (address, process) = (Some(spot.address.clone()), Some(process.clone()));
+                self.audit.note(&Record { time, event: event.clone(), address, version: *version, process });
+            }
         }
-        let (time, process) = (self.clock.now(), actor.process());
-        for (event, address, version) in records {
-            let process = Some(process.clone());
-            self.audit.note(&Record { time, event, address: Some(address), version, process });
-        }
+        flight.arrived(revision, time, actor.uid(), records);
     }
 }
 

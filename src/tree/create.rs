@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::change::draw_id;
 use super::open::{OpenFile, OpenMode, Remembered};
 use super::row::{self, Before, Current, Entry, Node, Place, key};
-use super::view::{Stored, View};
+use super::view::{Spot, Stored, View};
 use super::write::end_set_id;
 use super::{Actor, Attributes, DIRECTORY_MODE, Draft, Error, Namespace, TREE_ROOT_MODE, caller, creator};
 use crate::access::{Kind, Mode, Permissions, Rights, check, create};
@@ -104,8 +104,8 @@ impl Namespace {
         draft_entry(draft, id, node);
         draft.touch(node.parent, node.created);
         draft.touch(id, node.created);
-        let address = self.address_below(view, node.parent, &above.content, name, node)?;
-        draft.record(Event::MakeDirectory, address, None);
+        let spot = self.spot_below(view, node.parent, &above.content, name, node)?;
+        draft.record(Event::MakeDirectory, spot, None);
         Ok(())
     }
 
@@ -270,8 +270,8 @@ impl Namespace {
         draft.at(key::node(node.parent), above.revision);
         draft_entry(draft, id, &made);
         draft.touch(node.parent, now);
-        let address = self.address_below(view, node.parent, &above.content, name, &made)?;
-        draft.record(Event::Put, address, Some(current.version()));
+        let spot = self.spot_below(view, node.parent, &above.content, name, &made)?;
+        draft.record(Event::Put, spot, Some(current.version()));
         self.prune(view, draft, id, &made, current.version())?;
         Ok(current)
     }
@@ -301,22 +301,23 @@ impl Namespace {
         KeyPath::new(path).map(drop).map_err(|error: NameError| error.into())
     }
 
-    /// The address of an entry that is not in the store yet.
-    fn address_below(
+    /// Where an entry is to stand that is not in the store yet.
+    pub(super) fn spot_below(
         &self,
         view: &View<'_>,
         parent: NodeId,
         above: &Node,
         name: &Name,
         node: &Node,
-    ) -> Result<crate::audit::Address, Error> {
-        let mut address = view.address(parent, above)?;
+    ) -> Result<Spot, Error> {
+        let mut spot = view.spot(parent, above)?;
+        spot.above.insert(0, above.permissions.clone());
         match node.place {
-            Place::Environment => address.environment = Environment::new(name.clone()).ok(),
-            Place::Root | Place::In(..) if address.key.is_empty() => address.key = name.to_string(),
-            Place::Root | Place::In(..) => address.key = format!("{}/{name}", address.key),
+            Place::Environment => spot.address.environment = Environment::new(name.clone()).ok(),
+            Place::Root | Place::In(..) if spot.address.key.is_empty() => spot.address.key = name.to_string(),
+            Place::Root | Place::In(..) => spot.address.key = format!("{}/{name}", spot.address.key),
         }
-        Ok(address)
+        Ok(spot)
     }
 }
 

@@ -104,7 +104,7 @@ impl Namespace {
         node: Stored<row::Node>,
     ) -> Result<(), Error> {
         let id = entry.content.node;
-        draft.record(Event::Remove, view.address(id, &node.content)?, None);
+        draft.record(Event::Remove, view.spot(id, &node.content)?, None);
         match node.content.place {
             Place::Root => return Err(Error::NotPermitted("the root stays")),
             Place::Environment => self.draft_trees_gone(view, draft, id)?,
@@ -155,7 +155,7 @@ impl Namespace {
     ) -> Result<(), Error> {
         let Stored { revision, content: mut node } = node;
         if own_history {
-            draft.record(Event::Remove, view.address(id, &node)?, node.version());
+            draft.record(Event::Remove, view.spot(id, &node)?, node.version());
             if let Place::In(_, root) = node.place {
                 self.draft_history(view, draft, root, &view.path(id, &node)?, id)?;
             }

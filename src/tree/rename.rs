@@ -178,8 +178,9 @@ impl Namespace {
         if target.is_directory() && view.is_within(source.parent, target.id())? {
             return Err(Error::IntoItself);
         }
-        let other = view.address(target.id(), &target.node.content)?;
-        draft.record(Event::Exchange { with: other }, view.address(source.id(), &source.node.content)?, None);
+        let other = view.spot(target.id(), &target.node.content)?;
+        let spot = view.spot(source.id(), &source.node.content)?;
+        draft.record_both(Event::Exchange { with: other.address.clone() }, spot, other, None);
         let (gone, come) = (i32::from(source.is_directory()), i32::from(target.is_directory()));
         parents.count(come - gone, gone - come);
         let moved_directory = parents.to.is_some() && (source.is_directory() || target.is_directory());
@@ -210,15 +211,14 @@ impl Namespace {
         target: Option<Seat<'_>>,
     ) -> Result<(), Error> {
         let now = self.clock.now();
-        let old = view.address(source.id(), &source.node.content)?;
+        let old = view.spot(source.id(), &source.node.content)?;
         let old_path = view.path(source.id(), &source.node.content)?;
         let mut node = source.node.content.clone();
         node.parent = to;
         node.name = Some(name.clone());
         node.changed = now;
-        let mut new = view.address(to, &parents.to().content)?;
-        new.key = if new.key.is_empty() { name.to_string() } else { format!("{}/{name}", new.key) };
-        draft.record(Event::Rename { to: new }, old, node.version());
+        let new = self.spot_below(view, to, &parents.to().content, name, &node)?;
+        draft.record_both(Event::Rename { to: new.address.clone() }, old, new, node.version());
 
         draft.at(key::entry(source.parent, source.name), source.entry.revision);
         draft.delete(key::entry(source.parent, source.name));

@@ -1,6 +1,7 @@
 //! The tree without a mount: on rows in memory, with a clock that is set by hand and an audit log that can fail.
 
 mod closing;
+mod events;
 mod faults;
 mod history;
 mod names;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::row::{self, Current, Entry, Held, Malformed, Node, Place, Times, Value, key};
 use super::{Error, Namespace};
-use crate::access::Kind;
+use crate::access::{Kind, Permissions};
 use crate::audit::Address;
 use crate::id::{NodeId, Revision, Version};
 use crate::key::{Environment, Name, NameError};
@@ -29,6 +29,14 @@ pub(super) struct Located<'n> {
     pub(super) node: Cow<'n, Node>,
     /// Its number there.
     pub(super) own: u64,
+}
+
+/// Where an entry stands, for those who are told of what happens to it.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    pub(super) address: Address,
+    /// The permissions of the directories above it, the nearest first.
+    pub(super) above: Vec<Permissions>,
 }
 
 /// The rows as of one commit.
@@ -214,21 +222,42 @@ impl<'a> View<'a> {
 
     /// A node's names from its tree's root downwards: none for the root itself.
     pub(super) fn path(&self, id: NodeId, node: &Node) -> Result<Vec<Name>, Error> {
-        Ok(self.climb(id, node)?.1)
+        Ok(self.climb(id, node, &mut |_| ())?.1)
     }
 
     /// A node as people name it. What was removed has the name that it had last.
     pub(super) fn address(&self, id: NodeId, node: &Node) -> Result<Address, Error> {
-        let (environment, names) = self.climb(id, node)?;
+        let (environment, names) = self.climb(id, node, &mut |_| ())?;
+        Ok(Self::address_of(node, environment, &names))
+    }
+
+    /// The same, with the permissions of the directories above it.
+    pub(super) fn spot(&self, id: NodeId, node: &Node) -> Result<Spot, Error> {
+        let mut above = Vec::new();
+        let (environment, names) = self.climb(id, node, &mut |directory| above.push(directory.permissions.clone()))?;
+        // What is in an environment is reached through that alone, where nothing else is mounted.
+        if node.place != Place::Environment {
+            above.pop();
+        }
+        Ok(Spot { address: Self::address_of(node, environment, &names), above })
+    }
+
+    fn address_of(node: &Node, environment: Option<Environment>, names: &[Name]) -> Address {
         let tree = match node.place {
             Place::In(tree, _) => Some(tree),
             Place::Root | Place::Environment => None,
         };
         let key = names.iter().map(Name::as_str).collect::<Vec<_>>().join("/");
-        Ok(Address { environment, tree, key })
+        Address { environment, tree, key }
     }
 
-    fn climb(&self, id: NodeId, node: &Node) -> Result<(Option<Environment>, Vec<Name>), Error> {
+    /// A node's environment and names, showing each directory on the way up, from the nearest to the root.
+    fn climb(
+        &self,
+        id: NodeId,
+        node: &Node,
+        show: &mut dyn FnMut(&Node),
+    ) -> Result<(Option<Environment>, Vec<Name>), Error> {
         let mut names = Vec::new();
         let mut passed = Vec::new();
         let mut id = id;
@@ -238,6 +267,7 @@ impl<'a> View<'a> {
             match node.place {
                 Place::Root => return Ok((None, names)),
                 Place::Environment => {
+                    show(&self.parent(&node)?.content);
                     let environment = node.name.and_then(|name| Environment::new(name).ok());
                     names.reverse();
                     return Ok((environment, names));
@@ -246,6 +276,7 @@ impl<'a> View<'a> {
                 Place::In(..) => names.extend(node.name.clone()),
             }
             let above = self.parent(&node)?.content;
+            show(&above);
             id = node.parent;
             node = above;
         }

@@ -402,8 +402,8 @@ impl Namespace {
         let held = self.draft_value(actor, draft, id, &node, own, bytes, now)?;
         let next = Current { own, held, ..current };
         drop(merged);
-        let address = view.address(id, &node)?;
-        draft.record(Event::Put, address, Some(next.version()));
+        let spot = view.spot(id, &node)?;
+        draft.record(Event::Put, spot, Some(next.version()));
         node.value = Some(next.clone());
         node.modified = modified.unwrap_or(now);
         node.changed = now;

@@ -242,10 +242,15 @@ impl User<'_> {
 
     /// Runs a Python program as this user; `sys.argv[1:]` are the arguments.
     pub fn python(&self, program: &str, arguments: &[&str]) -> Output {
+        self.python_command(program, arguments).output().expect("python3")
+    }
+
+    /// The command that does.
+    pub fn python_command(&self, program: &str, arguments: &[&str]) -> Command {
         // The system's own: one in somebody's home is not for every user.
         let mut command = self.command("python3");
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin").arg("-c").arg(program).args(arguments);
-        command.output().expect("python3")
+        command
     }
 
     /// That reading a file gives this.

@@ -15,6 +15,7 @@ mod control;
 mod daemon;
 mod directories;
 mod evasions;
+mod events;
 mod files;
 mod fixture;
 mod gate;
@@ -49,6 +50,7 @@ const FAMILIES: &[Family] = &[
     Family::mounting("files", files::CASES),
     Family::mounting("commits", commits::CASES),
     Family::mounting("rename", rename::CASES),
+    Family::mounting("events", events::CASES),
     Family::mounting("transactions", transactions::CASES),
     Family::mounting("directories", directories::CASES),
     Family::mounting("stat", stat::CASES),
