@@ -145,7 +145,10 @@ impl Adapter {
             Wish::Alter(alteration) => self.namespace.stage_alteration(actor, id, alteration),
             Wish::Remove => self.namespace.stage_removal(actor, id),
             Wish::IfVersion(version) => self.namespace.stage_version(actor, id, version),
-        })
+        })?;
+        // The kernel keeps ACLs, and knows of those alone that it sets itself.
+        self.invalidator.attributes(self.root.number(Inode::Staged(id)));
+        Ok(())
     }
 
     pub(super) fn remove_staged_attribute(&self, actor: &dyn Actor, id: StagedId, name: &OsStr) -> Result<(), Error> {

@@ -14,11 +14,13 @@ mod stage;
 mod value;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::commit::Committed;
 pub use self::stage::Reader;
 use self::value::Staging as StagedValue;
+use super::attributes::notes_bytes;
 use super::create::new_node;
 use super::row::{Node, Place, Times};
 use super::view::View;
@@ -36,9 +38,17 @@ const TRANSACTIONS: usize = 16;
 /// So many names there may be in a transaction: with the rows that each takes, as many as a store takes in one batch.
 const NAMES: usize = 16_000;
 
-/// So many bytes the values of a transaction may take, for the same reason; and those of all of a user's together.
+/// So many bytes the values and notes of a transaction may be, for the same reason; and so much memory everything that a user
+/// has staged may take.
 const BYTES: u64 = 32 << 20;
-const USERS_BYTES: u64 = 64 << 20;
+const MEMORY: u64 = 128 << 20;
+
+/// What a staged secret takes at the least: a page that is locked.
+const PAGE: u64 = 4096;
+
+/// A transaction of more names than this takes a while to commit, so that only a few such are committed at a time.
+const LARGE: usize = 64;
+const LARGE_AT_ONCE: usize = 4;
 
 /// A transaction's directory has this mode: nobody else's business.
 const PRIVATE: Mode = Mode::from_bits(0o700);
@@ -74,12 +84,21 @@ struct Staged {
     removal: bool,
 }
 
+/// What something that is staged takes.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    /// Bytes of values and notes, which become rows.
+    bytes: u64,
+    /// Memory for these and for ACLs.
+    memory: u64,
+}
+
 struct Transaction {
     name: Name,
     owner: Uid,
     touched: Timestamp,
     names: usize,
-    bytes: u64,
+    share: Share,
     /// Whether it is being committed: nothing is staged in it then.
     busy: bool,
 }
@@ -94,11 +113,15 @@ struct Tables {
 
 /// All transactions.
 #[derive(Default)]
-pub(super) struct Transactions(Mutex<Tables>);
+pub(super) struct Transactions {
+    tables: Mutex<Tables>,
+    /// How many large ones are being committed.
+    large: AtomicUsize,
+}
 
 impl Transactions {
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,6 +146,16 @@ impl Staged {
             Place::In(_, root) => root == real.id,
             Place::Root | Place::Environment => true,
         })
+    }
+
+    fn share(&self) -> Share {
+        let permissions = &self.node.permissions;
+        let acls = [&permissions.acl, &permissions.default].into_iter().flatten();
+        let acls: usize = acls.map(|acl| acl.users().len() + acl.groups().len()).sum();
+        let notes = notes_bytes(&self.node.notes) as u64;
+        let value = self.value.len();
+        let held = if self.is_secret() { value.next_multiple_of(PAGE) } else { value };
+        Share { bytes: value + notes, memory: held + notes + 16 * acls as u64 }
     }
 
     fn is_secret(&self) -> bool {
@@ -151,6 +184,41 @@ impl Tables {
         }
         transaction.touched = now;
         Ok(transaction)
+    }
+
+    /// Makes a change of an entry. Where more is staged then than may be, it is undone.
+    fn revise(
+        &mut self,
+        id: StagedId,
+        owner: Uid,
+        change: impl FnOnce(&mut Staged) -> Result<(), Error>,
+        undo: impl FnOnce(&mut Staged),
+    ) -> Result<(), Error> {
+        let entry = self.entry_mut(id)?;
+        let (transaction, before) = (entry.transaction, entry.share());
+        let changed = change(entry);
+        let after = entry.share();
+        let (mut bytes, mut memory) = (0, 0);
+        for (other, Transaction { share, owner: whose, .. }) in &self.transactions {
+            bytes += if *other == transaction { share.bytes } else { 0 };
+            memory += if *whose == owner { share.memory } else { 0 };
+        }
+        let more = |before: u64, after: u64, all: u64, limit: u64| after > before && all + (after - before) > limit;
+        let beyond = more(before.bytes, after.bytes, bytes, BYTES) || more(before.memory, after.memory, memory, MEMORY);
+        let entry = self.entry_mut(id)?;
+        if beyond {
+            undo(entry);
+        }
+        let after = entry.share();
+        if let Some(Transaction { share, .. }) = self.transactions.get_mut(&transaction) {
+            share.bytes = (share.bytes + after.bytes).saturating_sub(before.bytes);
+            share.memory = (share.memory + after.memory).saturating_sub(before.memory);
+        }
+        if beyond {
+            Err(Error::Quota("a transaction takes at most 32 MiB, and all of a user's 128 MiB of memory"))
+        } else {
+            changed
+        }
     }
 
     fn insert(&mut self, entry: Staged) -> Result<StagedId, Error> {
@@ -240,7 +308,8 @@ impl Namespace {
         tables.entries.insert(id, Staged::new(id, id, root, None));
         tables.names.insert(name.clone(), id);
         let owner = actor.uid();
-        let transaction = Transaction { name: name.clone(), owner, touched: now, names: 0, bytes: 0, busy: false };
+        let transaction =
+            Transaction { name: name.clone(), owner, touched: now, names: 0, share: Share::default(), busy: false };
         tables.transactions.insert(id, transaction);
         for (environment, node) in environments {
             let above = match only {
@@ -375,6 +444,11 @@ impl Namespace {
         };
         Ok(gate::explain(&permissions, &super::caller(actor), secret))
     }
+}
+
+/// A value that is cut for lack of room is not to be committed as if it were whole.
+fn without_value(entry: &mut Staged) {
+    entry.value = StagedValue::Kept;
 }
 
 fn attributes(entry: &Staged) -> Attributes {

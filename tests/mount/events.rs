@@ -79,8 +79,8 @@ fn a_change_is_a_line() {
     assert!(ROOT.sh(&format!("cd {} && {script}", mount.root().display())).status.success());
     let line = follower.next();
     let fields: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["cursor", "time", "env", "tree", "key", "version", "kind", "by", "uid"]);
-    assert_eq!((&line["kind"], &line["version"], &line["by"]), (&"mkdir".into(), &Value::Null, &"root".into()));
+    assert_eq!(fields, ["cursor", "time", "env", "tree", "key", "version", "kind", "uid"]);
+    assert_eq!((&line["kind"], &line["version"], &line["uid"]), (&"mkdir".into(), &Value::Null, &0.into()));
     let line = follower.next();
     assert_eq!((&line["env"], &line["tree"], &line["key"]), (&"dev".into(), &"variables".into(), &"a/k".into()));
     assert_eq!((&line["kind"], &line["version"], &line["uid"]), (&"put".into(), &1.into(), &0.into()));

@@ -8,6 +8,7 @@
 //! - An entry that is not what it was when it was staged is not changed on the strength of what was seen then.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use super::super::change::draw_id;
 use super::super::history::may_search;
@@ -16,7 +17,7 @@ use super::super::view::{Stored, View};
 use super::super::write::Content;
 use super::super::{Actor, Draft, Error, Namespace, permits};
 use super::value::{Bytes, Staging};
-use super::{ERROR, Staged, StagedId, Tables, Transaction};
+use super::{ERROR, LARGE, LARGE_AT_ONCE, Staged, StagedId, Tables, Transaction};
 use crate::access::{Kind, Mode, Permissions, Rights};
 use crate::id::{NodeId, Uid, Version};
 use crate::key::Name;
@@ -63,8 +64,16 @@ impl Namespace {
             tables.freeze(root)
         };
         let mut failed = None;
-        let committed =
-            self.change(actor, |view, draft| self.draft_transaction(actor, view, draft, &frozen, &mut failed));
+        let large = frozen.order.len() > LARGE;
+        // They would have all of the daemon's threads, and others none.
+        let committed = if large && self.transactions.large.fetch_add(1, Ordering::AcqRel) >= LARGE_AT_ONCE {
+            Err(Error::Busy)
+        } else {
+            self.change(actor, |view, draft| self.draft_transaction(actor, view, draft, &frozen, &mut failed))
+        };
+        if large {
+            self.transactions.large.fetch_sub(1, Ordering::AcqRel);
+        }
         let mut tables = self.transactions.tables();
         let root = frozen.root;
         match &committed {

@@ -5,7 +5,7 @@ use super::super::open::OpenMode;
 use super::super::row::{Node, Place};
 use super::super::{Actor, Alteration, Attributes, Error, Namespace, creator, with_groups};
 use super::value::Staging;
-use super::{BYTES, NAMES, Staged, StagedId, Tables, USERS_BYTES, attributes, look};
+use super::{NAMES, Staged, StagedId, Tables, attributes, look, without_value};
 use crate::access::gate;
 use crate::access::{Kind, Mode, create};
 use crate::id::{Gid, NodeId, Uid, Version};
@@ -199,34 +199,23 @@ impl Namespace {
         change: impl FnOnce(&mut Staged, u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let now = self.clock.now();
+        let limit = self.limits.value;
         let mut tables = self.transactions.tables();
         tables.touch(actor, id, now)?;
-        let room = tables.room(id, actor.uid())?;
-        let entry = tables.entry_mut(id)?;
-        if entry.node.kind == Kind::Directory {
-            return Err(Error::IsADirectory);
-        }
-        if entry.removal {
-            return Err(Error::Invalid("the entry is staged to be removed; unlink it here to stage something else"));
-        }
-        let before = entry.value.len();
-        change(entry, self.limits.value)?;
-        (entry.node.modified, entry.node.changed, entry.modified) = (now, now, None);
-        let (transaction, after) = (entry.transaction, entry.value.len());
-        let fits = after <= before || after - before <= room;
-        if !fits {
-            // A value that is cut for lack of room is not to be committed as if it were whole.
-            entry.value = Staging::Kept;
-        }
-        let after = if fits { after } else { 0 };
-        if let Some(transaction) = tables.transactions.get_mut(&transaction) {
-            transaction.bytes = (transaction.bytes + after).saturating_sub(before);
-        }
-        if fits {
+        let change = |entry: &mut Staged| {
+            if entry.node.kind == Kind::Directory {
+                return Err(Error::IsADirectory);
+            }
+            if entry.removal {
+                return Err(Error::Invalid(
+                    "the entry is staged to be removed; unlink it here to stage something else",
+                ));
+            }
+            change(entry, limit)?;
+            (entry.node.modified, entry.node.changed, entry.modified) = (now, now, None);
             Ok(())
-        } else {
-            Err(Error::Quota("a transaction takes at most 32 MiB, and a user's together 64 MiB"))
-        }
+        };
+        tables.revise(id, actor.uid(), change, without_value)
     }
 
     /// Stages a change of an entry's attributes.
@@ -244,31 +233,31 @@ impl Namespace {
         // Whom the node is of plays no part in the answer.
         let node = self.altered(actor, NodeId::ROOT, &before, alteration)?;
         let mut tables = self.transactions.tables();
-        let entry = tables.entry_mut(id)?;
-        entry.node = Node { modified: node.modified.max(entry.node.modified), ..node };
-        if let Alteration::Set(Change { modified: Some(SetTime::To(time)), .. }) = alteration {
-            (entry.node.modified, entry.modified) = (time, Some(time));
-        }
-        Ok(())
+        let alter = |entry: &mut Staged| {
+            entry.node = Node { modified: node.modified.max(entry.node.modified), ..node };
+            if let Alteration::Set(Change { modified: Some(SetTime::To(time)), .. }) = alteration {
+                (entry.node.modified, entry.modified) = (time, Some(time));
+            }
+            Ok(())
+        };
+        tables.revise(id, actor.uid(), alter, |entry| entry.node = before)
     }
 
     /// Stages the removal of the entry that a staged one stands for.
     pub fn stage_removal(&self, actor: &dyn Actor, id: StagedId) -> Result<(), Error> {
         let mut tables = self.transactions.tables();
         tables.touch(actor, id, self.clock.now())?;
-        let entry = tables.entry_mut(id)?;
-        if entry.real.is_none() {
-            return Err(Error::Invalid("there is no such entry to remove; unlink what is staged instead"));
-        }
-        if entry.is_fixed() {
-            return Err(Error::NotPermitted("environments and their trees are not removed in a transaction"));
-        }
-        let (transaction, bytes) = (entry.transaction, entry.value.len());
-        (entry.removal, entry.value) = (true, Staging::Kept);
-        if let Some(transaction) = tables.transactions.get_mut(&transaction) {
-            transaction.bytes = transaction.bytes.saturating_sub(bytes);
-        }
-        Ok(())
+        let remove = |entry: &mut Staged| {
+            if entry.real.is_none() {
+                return Err(Error::Invalid("there is no such entry to remove; unlink what is staged instead"));
+            }
+            if entry.is_fixed() {
+                return Err(Error::NotPermitted("environments and their trees are not removed in a transaction"));
+            }
+            (entry.removal, entry.value) = (true, Staging::Kept);
+            Ok(())
+        };
+        tables.revise(id, actor.uid(), remove, |_| ())
     }
 
     /// Has the commit insist on the version that a staged file replaces; 0 for none.
@@ -338,32 +327,26 @@ impl Namespace {
         let (new, _) = self.stage_file(actor, new_parent, new_name, Mode::from_bits(0o600), Mode::from_bits(0))?;
         let mut tables = self.transactions.tables();
         let Some(mut moved) = tables.remove(id) else { return Err(Error::Gone) };
-        if let Some(transaction) = tables.transactions.get_mut(&moved.transaction) {
-            transaction.names = transaction.names.saturating_sub(1);
-        }
-        let entry = tables.entry_mut(new)?;
-        entry.value = std::mem::replace(&mut moved.value, Staging::Kept);
-        entry.modified = moved.modified;
-        if entry.real.is_none() && moved.real.is_none() {
-            entry.node = Node { name: entry.node.name.clone(), ..moved.node };
-        }
-        Ok(())
+        tables.uncount(moved.transaction, &moved);
+        let take = |entry: &mut Staged| {
+            entry.value = std::mem::replace(&mut moved.value, Staging::Kept);
+            entry.modified = moved.modified;
+            if entry.real.is_none() && moved.real.is_none() {
+                entry.node = Node { name: entry.node.name.clone(), ..moved.node };
+            }
+            Ok(())
+        };
+        tables.revise(new, actor.uid(), take, without_value)
     }
 }
 
 impl Tables {
-    /// How many bytes more may be staged where an entry is.
-    fn room(&self, id: StagedId, owner: Uid) -> Result<u64, Error> {
-        let transaction = self.entry(id)?.transaction;
-        let own = self.transactions.get(&transaction).map_or(0, |transaction| transaction.bytes);
-        let all: u64 = self.transactions.values().filter(|other| other.owner == owner).map(|other| other.bytes).sum();
-        Ok(BYTES.saturating_sub(own).min(USERS_BYTES.saturating_sub(all)))
-    }
-
     /// Takes an entry off what its transaction counts.
     fn uncount(&mut self, transaction: StagedId, removed: &Staged) {
         if let Some(transaction) = self.transactions.get_mut(&transaction) {
-            transaction.bytes = transaction.bytes.saturating_sub(removed.value.len());
+            let share = removed.share();
+            transaction.share.bytes = transaction.share.bytes.saturating_sub(share.bytes);
+            transaction.share.memory = transaction.share.memory.saturating_sub(share.memory);
             if !removed.is_fixed() && removed.node.place != Place::Root {
                 transaction.names = transaction.names.saturating_sub(1);
             }

@@ -376,15 +376,27 @@ fn what_is_staged_takes_a_bounded_share_and_is_dropped_when_it_is_left() {
     for number in 0..32 {
         stage.put(&svc, &format!("dev/variables/k{number}"), &value).unwrap();
     }
+    let first = stage.at("dev/variables/k0").unwrap();
     refused!(stage.put(&svc, "dev/variables/k32", &value), Error::Quota(_));
-    refused!(
-        world.ns.stage_write(&svc, stage.at("dev/variables/k0").unwrap(), Some(1 << 20), b"x"),
-        Error::ValueTooLarge(_)
-    );
+    refused!(world.ns.stage_alteration(&svc, first, Alteration::Note(b"n", b"x", Note::Set)), Error::Quota(_));
+    assert!(world.ns.staged_notes(first).unwrap().is_empty() && stage.read(&svc, "dev/variables/k0").unwrap() == value);
+    refused!(world.ns.stage_write(&svc, first, Some(1 << 20), b"x"), Error::ValueTooLarge(_));
     // What is taken back makes room.
     let (parent, last) = stage.seat("dev/variables/k31");
     world.ns.unstage(parent, &last, Kind::File).unwrap();
     stage.put(&svc, "dev/variables/k32", &value).unwrap();
+    // A small secret takes a page.
+    let secrets = Stage { world: &world, name: name("t2") };
+    let small: Result<Vec<_>, _> =
+        (0..10_000).map(|number| secrets.put(&svc, &format!("dev/secrets/k{number}"), b"x")).collect();
+    small.unwrap();
+    let more = Stage { world: &world, name: name("t3") };
+    let beyond =
+        (0..20_000).map(|number| more.put(&svc, &format!("dev/secrets/k{number}"), b"x")).find_map(Result::err);
+    assert!(matches!(beyond, Some(Error::Quota(_))), "{beyond:?}");
+    more.put(&svc, "dev/variables/full", b"x").unwrap_err();
+    world.ns.begin(&Who::new(9, 32, &[]), &name("ninth"), None).unwrap();
+    Stage { world: &world, name: name("ninth") }.put(&Who::new(9, 32, &[]), "dev/secrets/k", b"x").unwrap();
     refused!(world.ns.end(&name("t0")), Error::NotEmpty);
     world.ns.end(&name("t1")).unwrap();
     world.clock.advance(Duration::from_secs(599));
