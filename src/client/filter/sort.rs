@@ -1,0 +1,114 @@
+//! The order of a list: `+key`, `-modified`, `owner,-size`.
+//!
+//! Invariants: only fields that there are, each with its direction; what is null stands last in both directions. Text is in
+//! the order of its bytes, as keys are listed, and times in that of the moments.
+//!
+//! It deliberately doesn't sort: things that compare alike stay in the order in which they were found if the caller's sort
+//! is stable.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use winnow::combinator::{eof, opt};
+use winnow::error::ModalResult;
+use winnow::prelude::*;
+use winnow::stream::Location;
+use winnow::token::one_of;
+
+use super::grammar::{Fault, Input, blanks, field, whole, wrong};
+use super::{Field, Known, Lookup, SyntaxError};
+use crate::clock::Timestamp;
+
+/// A parsed expression of `--sort`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sort(Vec<Criterion>);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Criterion {
+    field: Known,
+    descending: bool,
+}
+
+impl Sort {
+    /// Parses a list of fields, the first being what counts most, each with `+` or nothing for ascending and `-` for
+    /// descending order, with commas or blanks between them. Nothing but blanks is no order.
+    pub fn parse(text: &str, known: &[Known]) -> Result<Sort, SyntaxError> {
+        whole(text, known, criteria).map(Sort)
+    }
+
+    /// Whether it leaves everything as it is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names of the fields that it asks for.
+    pub fn fields(&self) -> BTreeSet<&'static str> {
+        self.0.iter().map(|criterion| criterion.field.name).collect()
+    }
+
+    /// Which of two things comes first.
+    pub fn compare(&self, one: Lookup<'_, '_>, other: Lookup<'_, '_>) -> Ordering {
+        let by = |criterion: &Criterion| {
+            let name = criterion.field.name;
+            order(one(name), other(name), criterion.descending)
+        };
+        self.0.iter().map(by).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    }
+}
+
+fn order(one: Option<Field<'_>>, other: Option<Field<'_>>, descending: bool) -> Ordering {
+    match (one.filter(Field::is_there), other.filter(Field::is_there)) {
+        (Some(one), Some(other)) if descending => values(&other, &one),
+        (Some(one), Some(other)) => values(&one, &other),
+        (one, other) => one.is_none().cmp(&other.is_none()),
+    }
+}
+
+fn values(one: &Field<'_>, other: &Field<'_>) -> Ordering {
+    match (one, other) {
+        (Field::Text(one), Field::Text(other)) => one.cmp(other),
+        (Field::Number(one), Field::Number(other)) => one.cmp(other),
+        (Field::Time(one), Field::Time(other)) => Timestamp::parse(one).cmp(&Timestamp::parse(other)),
+        (Field::Flag(one), Field::Flag(other)) => one.cmp(other),
+        (Field::List(one), Field::List(other)) => one.cmp(other),
+        // A lookup that gives values of two kinds for one field.
+        _ => Ordering::Equal,
+    }
+}
+
+fn criteria(input: &mut Input<'_>) -> ModalResult<Vec<Criterion>, Fault> {
+    let mut found = Vec::new();
+    blanks(input)?;
+    while opt(eof).parse_next(input)?.is_none() {
+        found.push(criterion(input)?);
+        let behind = input.current_token_start();
+        blanks(input)?;
+        let at = input.current_token_start();
+        if opt(',').parse_next(input)?.is_some() {
+            blanks(input)?;
+            if opt(eof).parse_next(input)?.is_some() {
+                return wrong(at, "a field belongs behind this comma");
+            }
+        } else if at == behind && opt(eof).parse_next(input)?.is_none() {
+            return wrong(at, "only a comma, a blank or the end can follow here");
+        }
+    }
+    Ok(found)
+}
+
+fn criterion(input: &mut Input<'_>) -> ModalResult<Criterion, Fault> {
+    let sign = opt(one_of(['+', '-'])).parse_next(input)?;
+    Ok(Criterion { field: field(input)?, descending: sign == Some('-') })
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, Criterion { field, descending }) in self.0.iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            let sign = if *descending { '-' } else { '+' };
+            write!(f, "{comma}{sign}{}", field.name)?;
+        }
+        Ok(())
+    }
+}
