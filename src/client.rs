@@ -3,3 +3,6 @@
 //! Invariant: a client holds no key, opens no store and decides no permission.
 //!
 //! It deliberately never prints, and reads no environment variable: that is for the programs that use it.
+
+pub mod filter;
+pub mod formats;
