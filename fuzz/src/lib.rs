@@ -6,6 +6,8 @@
 
 pub mod acls;
 pub mod attributes;
+pub mod filter;
+pub mod formats;
 pub mod identities;
 mod input;
 pub mod mounts;
@@ -22,6 +24,8 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("acls", acls::run),
     ("attributes", attributes::run),
+    ("filter", filter::run),
+    ("formats", formats::run),
     ("identities", identities::run),
     ("mounts", mounts::run),
     ("names", names::run),
