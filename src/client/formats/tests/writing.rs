@@ -156,6 +156,16 @@ fn awkward_values_and_names_come_back_as_they_were() {
 }
 
 #[test]
+fn the_longest_names_come_back_as_they_were() {
+    for c in ['\u{1}', '\u{7f}', '\u{85}', '\u{feff}', '"', '\\', '\n', 'é'] {
+        let name = c.to_string().repeat(255 / c.len_utf8());
+        for format in [Format::Json, Format::Yaml] {
+            assert_eq!(there_and_back(format, &key(&format!("a/{name}/{name}")), b"1"), Ok(()), "{c:?}");
+        }
+    }
+}
+
+#[test]
 fn bytes_have_a_form_in_yaml_alone() {
     let value = b"\xff\xfe s3cret \x00\xc3";
     assert_eq!(there_and_back(Format::Yaml, &key("a"), value), Ok(()));

@@ -77,6 +77,8 @@ impl Writer {
                 '\t' => self.0.push("\\t"),
                 '\0' => self.0.push("\\0"),
                 c if is_shown(c) => self.0.push_char(c),
+                // The longest name must stay within the 1,024 characters that YAML allows to a key on its line.
+                c if c < '\u{100}' => self.0.push(format!("\\x{:02X}", u32::from(c))),
                 c => self.0.push(format!("\\u{:04X}", u32::from(c))),
             }
         }
