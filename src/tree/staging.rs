@@ -50,7 +50,8 @@ const PAGE: u64 = 4096;
 const LARGE: usize = 64;
 const LARGE_AT_ONCE: usize = 4;
 
-/// A transaction's directory has this mode: nobody else's business.
+/// The mode of a transaction's directory, nobody else's business, and of the directories in it that stand for others: what may be
+/// done in those is asked when it is committed.
 const PRIVATE: Mode = Mode::from_bits(0o700);
 
 /// Why the last commit failed: a file in the transaction.
@@ -126,6 +127,12 @@ impl Transactions {
 }
 
 impl Staged {
+    /// A directory that stands for one that is there. Whose that is matters to what is made in it, not to who stages that.
+    fn standing(transaction: StagedId, parent: StagedId, real: Real, permissions: Permissions) -> Staged {
+        let node = Node { permissions, ..real.node.clone() };
+        Staged::new(transaction, parent, node, Some(real))
+    }
+
     fn new(transaction: StagedId, parent: StagedId, node: Node, real: Option<Real>) -> Staged {
         Staged {
             transaction,
@@ -312,18 +319,15 @@ impl Namespace {
             Transaction { name: name.clone(), owner, touched: now, names: 0, share: Share::default(), busy: false };
         tables.transactions.insert(id, transaction);
         for (environment, node) in environments {
+            let real = Real { id: environment, node };
             let above = match only {
                 Some(_) => id,
-                None => {
-                    // Whose it is here matters to `rm -r` of the transaction alone.
-                    let here = Node { permissions: permissions.clone(), ..node.clone() };
-                    tables.insert(Staged::new(id, id, here, Some(Real { id: environment, node })))?
-                }
+                None => tables.insert(Staged::standing(id, id, real, permissions.clone()))?,
             };
             for tree in Tree::ALL {
                 let Some(entry) = view.entry(environment, &Name::parse(tree.as_str().as_bytes())?)? else { continue };
                 let real = Real { id: entry.content.node, node: view.directory(entry.content.node)?.content };
-                tables.insert(Staged::new(id, above, real.node.clone(), Some(real)))?;
+                tables.insert(Staged::standing(id, above, real, permissions.clone()))?;
             }
         }
         Ok((id, attributes(tables.entry(id)?)))
@@ -461,14 +465,13 @@ fn attributes(entry: &Staged) -> Attributes {
     Attributes { size, links, lasting: false, ..Attributes::of(id, &entry.node, times) }
 }
 
-/// The entry of a name in the directory that a staged one stands for, if somebody may search that.
-fn look(view: &View<'_>, actor: &dyn Actor, parent: NodeId, name: &Name) -> Result<Option<Real>, Error> {
+/// The entry of a name in the directory that a staged one stands for, if somebody may search that, and the permissions of that.
+fn look(view: &View<'_>, actor: &dyn Actor, parent: NodeId, name: &Name) -> Result<(Option<Real>, Permissions), Error> {
     let above = view.directory(parent)?.content;
     super::history::may_search(actor, &above)?;
-    let Some(entry) = view.entry(parent, name)? else { return Ok(None) };
-    let mut node = view.entry_node(parent, name, &entry)?.content;
-    if node.kind == Kind::Directory {
-        node.modified = view.times(entry.content.node, &node)?.modified;
-    }
-    Ok(Some(Real { id: entry.content.node, node }))
+    let real = match view.entry(parent, name)? {
+        Some(entry) => Some(Real { id: entry.content.node, node: view.entry_node(parent, name, &entry)?.content }),
+        None => None,
+    };
+    Ok((real, above.permissions))
 }

@@ -207,9 +207,7 @@ impl Namespace {
             (Kind::Directory, Kind::Directory) => {
                 walk.real.insert(id, at);
                 // As `mkdir -p` has it, a directory that somebody else made meanwhile will do.
-                if entry.real.is_none() {
-                    return Ok(());
-                }
+                return Ok(());
             }
             (Kind::File, Kind::File) if entry.real.is_none() => return Err(Error::Exists),
             (Kind::File, Kind::File) => self.draft_value_of(actor, draft, walk, at, entry)?,
@@ -320,10 +318,7 @@ impl Namespace {
             return Ok(());
         }
         self.step(draft, walk, |view, part| {
-            let mut before = view.node(id)?;
-            if before.content.kind == Kind::Directory {
-                before.content.modified = view.times(id, &before.content)?.modified;
-            }
+            let before = view.node(id)?;
             let mut node = before.content.clone();
             if permissions {
                 if node.permissions != was.permissions {

@@ -5,9 +5,9 @@ use super::super::open::OpenMode;
 use super::super::row::{Node, Place};
 use super::super::{Actor, Alteration, Attributes, Error, Namespace, creator, with_groups};
 use super::value::Staging;
-use super::{NAMES, Staged, StagedId, Tables, attributes, look, without_value};
+use super::{NAMES, PRIVATE, Staged, StagedId, Tables, attributes, look, without_value};
 use crate::access::gate;
-use crate::access::{Kind, Mode, create};
+use crate::access::{Kind, Mode, Permissions, create};
 use crate::id::{Gid, NodeId, Uid, Version};
 use crate::key::Name;
 use crate::tree::attributes::{Change, SetTime};
@@ -78,23 +78,34 @@ impl Namespace {
         let Place::In(..) = above.place else {
             return Err(Error::NotPermitted("keys stand in an environment's `variables` and `secrets`"));
         };
-        let real = match seat {
+        // What is made in a directory that is there gets what that one gives it.
+        let (real, giver) = match seat {
             Some(parent) => look(&self.view()?, actor, parent, name)?,
-            None => None,
+            None => (None, above.permissions),
         };
-        let node = match (&real, kind) {
-            (Some(real), kind) if real.node.kind == kind => real.node.clone(),
+        let entry = match (real, kind) {
+            (Some(real), Kind::File) if real.node.kind == Kind::File => {
+                Staged::new(transaction, parent, real.node.clone(), Some(real))
+            }
+            (Some(real), Kind::Directory) if real.node.kind == Kind::Directory => {
+                let permissions = Permissions::new(actor.uid(), actor.gid(), PRIVATE);
+                Staged::standing(transaction, parent, real, permissions)
+            }
             (Some(_), Kind::Directory) => return Err(Error::Exists),
             (Some(_), Kind::File) => return Err(Error::IsADirectory),
             (None, kind) => {
-                let secret = above.place.is_secret();
-                let creator = creator(actor, &above.permissions);
-                let permissions = create::new_entry(&above.permissions, &creator, mode, umask, kind, secret);
-                new_node(kind, above.place, NodeId::ROOT, name, permissions, now)
+                let (creator, secret) = (creator(actor, &giver), above.place.is_secret());
+                let permissions = create::new_entry(&giver, &creator, mode, umask, kind, secret);
+                Staged::new(
+                    transaction,
+                    parent,
+                    new_node(kind, above.place, NodeId::ROOT, name, permissions, now),
+                    None,
+                )
             }
         };
         let mut tables = self.transactions.tables();
-        let id = tables.insert(Staged::new(transaction, parent, node, real))?;
+        let id = tables.insert(entry)?;
         if let Some(transaction) = tables.transactions.get_mut(&transaction) {
             transaction.names += 1;
         }
@@ -225,8 +236,8 @@ impl Namespace {
             let mut tables = self.transactions.tables();
             tables.touch(actor, id, now)?;
             let entry = tables.entry(id)?;
-            if entry.is_fixed() || entry.node.place == Place::Root {
-                return Err(Error::NotPermitted("what stands in a transaction from the beginning is changed in place"));
+            if entry.node.place == Place::Root || (entry.node.kind == Kind::Directory && entry.real.is_some()) {
+                return Err(Error::NotPermitted("a directory that is there already is changed in place"));
             }
             entry.node.clone()
         };
