@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Iterator, List
 
 import pytest
+from accounts import ALICE, BOB, run_as
 
 import keyfs as dt
 from keyfs import mount as mounts
@@ -43,17 +45,17 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> List[MountPoint]:
 
 
 @pytest.fixture
-def bound(keyfs_mount: Path, tmp_path: Path) -> Iterator[Path]:
-    """A bind mount of the environment prod."""
-    if os.geteuid() != 0:
-        pytest.skip("a bind mount takes root")
-    place = tmp_path / "app keys"
-    place.mkdir()
-    subprocess.run(["mount", "--bind", str(keyfs_mount / "prod"), str(place)], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
+def bound(keyfs_mount: Path, as_user: object) -> Iterator[Path]:
+    """A bind mount of the environment prod, which takes root, in a place that all users reach."""
+    with tempfile.TemporaryDirectory(prefix="keyfs-bound-") as name:
+        Path(name).chmod(0o755)
+        place = Path(name, "app keys")
+        place.mkdir()
+        subprocess.run(["mount", "--bind", str(keyfs_mount / "prod"), str(place)], check=True)
+        try:
+            yield place
+        finally:
+            subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_the_one_mount_is_found(keyfs_mount: Path, alone: List[MountPoint], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +139,23 @@ def test_a_bind_mount_takes_all_but_what_needs_control_files(bound: Path, monkey
     assert dt.kv.ls(secure=True) == []
 
 
+def test_a_put_on_a_bind_mount_is_whole_and_its_callers(
+    bound: Path, as_user: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYFS_MOUNT", str(bound))
+    run_as(ALICE, lambda: dt.kv.put("a/b", "one", secure=True, groups="ops:rw", if_version=0))
+    with pytest.raises(dt.Conflict):
+        run_as(ALICE, lambda: dt.kv.put("a/b", "two", secure=True, if_version=0))
+    with pytest.raises(dt.OperationFailed, match="groups= and if_version= can't go together on a part of a mount"):
+        run_as(ALICE, lambda: dt.kv.put("a/b", "two", secure=True, groups="ops:rw", if_version=1))
+    with pytest.raises(dt.OperationFailed, match="the value is larger"):
+        run_as(ALICE, lambda: dt.kv.put("a/c", b"x" * (2 << 20), secure=True))
+    run_as(ALICE, lambda: dt.kv.put("a/b", "two", secure=True, groups="analysts:r"))
+    assert run_as(BOB, lambda: dt.kv.get("a/b", secure=True)) == "two"
+    assert dt.kv.permissions("a/b", secure=True) == ("alice", {"alice": "rw"}, {"analysts": "r"})
+    assert os.listdir(bound / "secrets/a") == ["b"]
+
+
 def test_a_subtree_is_that_environment(keyfs_mount: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dt.kv.put("key", "of pre", environment="pre")
     monkeypatch.setenv("KEYFS_MOUNT", str(keyfs_mount / "pre"))
@@ -169,8 +188,6 @@ def test_a_copy_in_an_ordinary_directory_is_read(tmp_path: Path) -> None:
 
 
 def test_an_environment_that_is_closed_is_no_missing_mount(keyfs_mount: Path, as_user: object) -> None:
-    from accounts import BOB, run_as
-
     for name in ("dev", "pre", "prod"):
         (keyfs_mount / name).chmod(0o750)
     with pytest.raises(dt.PermissionDenied, match="needs execute on the directory dev "):

@@ -73,6 +73,42 @@ def test_groups_of_a_key_that_is_there_take_the_old_ones_place() -> None:
     assert dt.kv.history("db/password", secure=True) == [1, 2]
 
 
+def test_groups_and_value_change_in_one_commit_and_nothing_else_does(keyfs_mount: Path) -> None:
+    run_as(ALICE, lambda: dt.kv.put("key", "v", groups="ops:rw", users="bob:r"))
+    before = commits(keyfs_mount)
+    run_as(CAROL, lambda: dt.kv.put("key", "w", groups="ops:rw,analysts:r", if_version=1))
+    assert commits(keyfs_mount) == before + 1
+    assert dt.kv.permissions("key") == ("alice", {"alice": "rw", "bob": "r"}, {"analysts": "r", "ops": "rw"})
+    with pytest.raises(dt.Conflict, match="it is at version 2 now"):
+        run_as(CAROL, lambda: dt.kv.put("key", "x", groups="", if_version=1))
+    assert dt.kv.get("key") == "w"
+
+
+def test_a_new_key_is_one_commit_with_all_that_belongs_to_it(keyfs_mount: Path) -> None:
+    before = commits(keyfs_mount)
+    run_as(ALICE, lambda: put("a/b/c/key", groups="payments:r"))
+    assert commits(keyfs_mount) == before + 1
+
+
+def test_who_may_not_grant_is_told_who_may() -> None:
+    run_as(ALICE, lambda: put(groups="analysts:w,ops:rw"))
+    text = "needs read and write for one of: ops, or to be done by its owner alice"
+    for call in (
+        lambda: put(value="v", groups="analysts:rw"),
+        lambda: dt.kv.set_permissions("db/password", groups="analysts:rw", secure=True),
+    ):
+        with pytest.raises(dt.PermissionDenied) as raised:
+            run_as(BOB, call)
+        assert str(raised.value) == f"can't change who may read and write secret db/password in dev: {text}"
+    assert run_as(ALICE, get) == "s3cret"
+
+
+def commits(mount: Path) -> int:
+    """How many commits the daemon has made."""
+    lines = (mount / ".keyfs/metrics").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("keyfs_commits_total "))
+
+
 def test_who_may_write_and_not_read_stores_and_learns_nothing() -> None:
     run_as(ALICE, lambda: put(groups="analysts:w"))
     run_as(BOB, lambda: put(value="rotated"))
@@ -170,6 +206,7 @@ def test_a_failed_put_leaves_nothing(keyfs_mount: Path) -> None:
         with pytest.raises(dt.Error):
             run_as(ALICE, call)
         assert os.listdir(keyfs_mount / "dev/secrets") == []
+        assert os.listdir(keyfs_mount / ".keyfs/transactions") == []
 
 
 def test_an_earlier_version_stays_closed() -> None:

@@ -27,12 +27,12 @@ def make_parents(root: bytes, path: bytes, made: List[bytes]) -> None:
     for name in parents(root, path):
         with reach(name) as near:
             is_missing = not os.path.lexists(near)
-        if is_missing and _make(name, above):
+        if is_missing and make(name, above):
             made.append(name)
         above = name
 
 
-def _make(path: bytes, above: bytes) -> bool:
+def make(path: bytes, above: bytes) -> bool:
     """Makes one directory, with the permissions of another; whether it wasn't there."""
     with reach(path) as near, reach(above) as near_above:
         model = os.stat(near_above)

@@ -22,6 +22,7 @@ Raised = TypeVar("Raised", bound=Error)
 
 # What somebody was doing, as it stands in a text behind "can't".
 READ, PUT, REMOVE, LIST, WATCH = "read", "put", "remove", "list", "watch"
+GRANT = "change who may read and write"
 
 
 def explain(error: OSError, doing: str, place: Place) -> Error:
@@ -37,7 +38,7 @@ def explain(error: OSError, doing: str, place: Place) -> Error:
     if number in (errno.ENAMETOOLONG, errno.EILSEQ):
         text = f"{shorten(place.key)!r} can't name a key: a part of it has more than 255 bytes"
         return about(place, InvalidKey(text))
-    if number in (errno.ESTALE, errno.EEXIST):
+    if number in (errno.ESTALE, errno.EEXIST, errno.ECANCELED):
         version = attribute(place, "system.keyfs.version")
         now = f"it is at version {version} now" if version else "somebody else has changed it"
         return _raised(Conflict, number, doing, place, f"{now}; read it and decide anew")
@@ -57,6 +58,7 @@ _MEANINGS = {
     errno.EFBIG: "the value is larger than the mount takes; keep it elsewhere, or mount with a larger --value-limit",
     errno.ENOSPC: "the disk of the store is full; the old value stays",
     errno.EIO: "the store or the audit log can't be used, or what is stored was changed; the daemon's log says more",
+    errno.EDQUOT: "too many changes of this user are under way, or left behind for some minutes; try again",
     errno.EROFS: "it is mounted read-only here",
 }
 
@@ -146,6 +148,10 @@ def _needed(doing: str, place: Place) -> str:
         editors = _granted(place, "rw")
         entry = f", or read and write on the key for one of: {editors}" if editors else ""
         return _needed_of_directory(place, directory, "write") + entry
+    if doing == GRANT:
+        editors = _granted(place, "rw")
+        entry = f"read and write for one of: {editors}, or " if editors else ""
+        return f"needs {entry}to be done by its owner {_owner(place.path)}"
     right = "read" if doing == READ else "write"
     groups = _granted(place, right[0])
     if groups:

@@ -1,12 +1,11 @@
-"""Putting a key that is new, or that gets other permissions: it appears whole.
+"""Putting a key as a whole where the mount shows no transactions, as a bind mount of a subtree doesn't.
 
 The value is written under a hidden name beside the key, with its permissions, and renamed into place.
 
 What holds: nobody reads the key without its value, or with wider permissions than it ends with; what fails leaves
 nothing behind.
 
-What is deliberately not here: the value of a key that is there and keeps its permissions, which ``files.replace``
-stores.
+What is deliberately not here: one commit for all of it; the key's own is one.
 """
 
 from __future__ import annotations
@@ -22,23 +21,19 @@ from .place import LONGEST, Place, reach
 # A key that a process is about to put. It is no key to list.
 HIDDEN = b".keyfs-put-"
 
-# Directories may go as fast as they are made: by others, who take their own keys away.
-_ATTEMPTS = 16
-
 
 def put(place: Place, value: Value, attributes: Attributes, create_only: bool = False) -> None:
     """Puts a key, with its parents; with ``create_only`` it is a ``FileExistsError`` where there is one."""
-    for attempt in range(_ATTEMPTS):
-        made: List[bytes] = []
-        try:
-            make_parents(place.tree, place.path, made)
-            return _create(place.path, value, attributes) if create_only else _rename(place, value, attributes)
-        except FileNotFoundError:
-            if attempt == _ATTEMPTS - 1 or not os.path.isdir(place.tree):
-                raise
-        except BaseException:
-            remove_empty(made)
-            raise
+    made: List[bytes] = []
+    try:
+        make_parents(place.tree, place.path, made)
+        if create_only:
+            _create(place.path, value, attributes)
+        else:
+            _rename(place, value, attributes)
+    except BaseException:
+        remove_empty(made)
+        raise
 
 
 def _rename(place: Place, value: Value, attributes: Attributes) -> None:

@@ -116,8 +116,8 @@ class Store:
         0 for one that must not be there, or it is a ``Conflict``.
         """
         content = self._content(key, value, secure, environment)
-        granted = None if groups is None and users is None else rights.for_new(groups, users, secure)
-        self._do(failures.PUT, key, secure, environment, lambda place: changes.put(place, content, granted, if_version))
+        change = changes.Change(content, groups, users, if_version)
+        self._do(failures.PUT, key, secure, environment, lambda place: changes.put(place, change))
 
     def ls(self, prefix: str = "", *, secure: bool = False, environment: Optional[str] = None) -> List[str]:
         """The keys that begin with a prefix, whole, of every depth, in byte order; those that the process may list."""
@@ -163,7 +163,7 @@ class Store:
     ) -> None:
         """Says anew which groups, and for a variable which users, may read and write a key; what isn't given stays. Its
         owner stays, too."""
-        self._do(failures.PUT, key, secure, environment, lambda place: changes.set_permissions(place, groups, users))
+        self._do(failures.GRANT, key, secure, environment, lambda place: changes.set_permissions(place, groups, users))
 
     def history(self, key: str, *, secure: bool = False, environment: Optional[str] = None) -> List[int]:
         """The versions that are kept, the oldest first; ``get(key, version=…)`` reads one. Also of a key that was
