@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 from pathlib import Path
 from typing import Iterator, Optional
 
 import pytest
+from accounts import BOB, run_as
 
 import keyfs as dt
 from keyfs.mount import Mount
 from keyfs.watch import Watch
+
+# Within so many seconds a change is told.
+PATIENCE = 30
 
 
 class Events:
@@ -110,14 +115,36 @@ def test_lines_come_in_any_pieces(events: Events) -> None:
     assert keys(watching) == ["ü"]
 
 
-@pytest.mark.parametrize(
-    "line", [b"", b"{", b"[]", b"7", b"null", b'{"kind": "put"}', b'{"cursor": 1, "kind": "later"}']
-)
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"7", b"null", b'{"kind": "put"}', b'{"cursor": 1}'])
 def test_what_isnt_known_is_passed_over(events: Events, line: bytes) -> None:
     watching = watch(events)
     events.say(line + b"\n")
     events.event("key")
     assert keys(watching) == ["key"]
+
+
+def test_a_later_daemons_kinds_are_told(events: Events) -> None:
+    watching = watch(events)
+    events.event("key", kind="later")
+    assert next(watching).kind == "later"
+
+
+def test_a_rename_concerns_both_keys(events: Events) -> None:
+    old, new, other = watch(events, "old/"), watch(events, "new/"), watch(events, "other/")
+    for watching, found in ((old, ["old/key"]), (new, ["old/key"]), (other, [])):
+        events.event("old/key", kind="rename", to="new/key")
+        assert keys(watching) == found
+
+
+def test_a_directory_concerns_what_is_in_it(events: Events) -> None:
+    watching = watch(events, "db/main/")
+    events.event("db", kind="mkdir", version=None)
+    events.event("db", kind="put")
+    events.event("d", kind="remove", version=None)
+    assert keys(watching) == []
+    events.event("db", kind="remove", version=None)
+    events.event("x", kind="rename", version=None, to="db")
+    assert keys(watching) == ["db", "x"]
 
 
 def test_a_wait_ends_and_the_descriptor_can_be_polled(events: Events) -> None:
@@ -164,3 +191,73 @@ def test_it_begins_when_it_is_made(events: Events) -> None:
     watching = watch(events)
     events.event("key")
     assert [event.key for _, event in zip(range(1), watching)] == ["key"]
+
+
+def test_a_mount_tells_what_changes(keyfs_store: dt.Store) -> None:
+    with keyfs_store.watch("db/") as variables, keyfs_store.watch(secure=True) as secrets:
+        assert variables.wait(0) is None
+        keyfs_store.put("db/host", "localhost")
+        keyfs_store.put("other", "v")
+        keyfs_store.put("token", "s3cret", secure=True, environment="prod")
+        keyfs_store.put("token", "s3cret", secure=True)
+        keyfs_store.rm("db/host")
+        found = [variables.wait(PATIENCE) for _ in range(3)]
+        assert [(event.kind, event.key) for event in found if event] == [
+            ("put", "db/host"),
+            ("remove", "db/host"),
+            ("remove", "db"),
+        ]
+        secret = secrets.wait(PATIENCE)
+        assert secret is not None
+        assert (secret.key, secret.environment, secret.version, secret.by, secret.uid) == ("token", "dev", 1, "root", 0)
+        assert secrets.wait(0) is None
+        cursor = found[0].cursor if found[0] else None
+    with keyfs_store.watch("db/", since=cursor) as again:
+        event = again.wait(PATIENCE)
+        assert event is not None and event.kind == "remove"
+
+
+def test_a_cursor_of_before_the_daemon_began_has_lost_something(keyfs_store: dt.Store) -> None:
+    keyfs_store.put("key", "v")
+    with keyfs_store.watch(since="1") as watching:
+        event = watching.wait(PATIENCE)
+    assert event is not None and event.kind == "lost"
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "../status", "", "1\0", "-1"])
+def test_what_is_no_cursor_is_refused(keyfs_store: dt.Store, cursor: str) -> None:
+    with pytest.raises(dt.OperationFailed, match="is no event's cursor"):
+        keyfs_store.watch(since=cursor)
+
+
+def test_a_watch_shows_what_the_process_may_list(keyfs_store: dt.Store, keyfs_mount: Path, as_user: object) -> None:
+    with keyfs_store.watch(secure=True) as watching:
+        keyfs_store.put("first", "v", secure=True)
+        event = watching.wait(PATIENCE)
+    assert event is not None
+    closed = keyfs_mount / "dev/secrets/closed"
+    closed.mkdir()
+    closed.chmod(0o711)
+    keyfs_store.put("closed/key", "v", secure=True)
+    keyfs_store.put("last", "v", secure=True)
+
+    def seen() -> list[str]:
+        with keyfs_store.watch(secure=True, since=event.cursor) as watching:
+            found: list[str] = []
+            while not found or found[-1] != "last":
+                told = watching.wait(PATIENCE)
+                found.append(told.key if told else "last")
+            return found
+
+    assert "closed/key" in seen()
+    assert "closed/key" not in run_as(BOB, seen)
+
+
+def test_a_daemon_that_ends_ends_the_watch(keyfs_store: dt.Store, keyfs_mount: Path) -> None:
+    with keyfs_store.watch() as watching:
+        keyfs_store.put("key", "v")
+        event = watching.wait(PATIENCE)
+        assert event is not None
+        os.kill(json.loads((keyfs_mount / ".keyfs/status").read_bytes())["pid"], signal.SIGTERM)
+        with pytest.raises(dt.NoMount, match=f"go on with watch.since='{event.cursor}'"):
+            watching.wait(PATIENCE)

@@ -1,8 +1,8 @@
 """Changes as they happen, from the mount's ``.keyfs/events``.
 
 What holds: a watch begins when it is made, not when it is first asked, so what changes in between is seen. An event
-says which key changed, how and by whom; it has no value in it. A line of an unknown kind or form is passed over, so a
-later daemon may tell of more.
+says which key changed, how and by whom; it has no value in it. A directory that is renamed or removed concerns whoever
+watches keys in it. What is no event is passed over.
 
 What is deliberately not here: what became of a key. Read it, and see what is there by then.
 """
@@ -21,8 +21,6 @@ from .mount import Mount
 
 _CHUNK = 64 * 1024
 
-KINDS = frozenset(["put", "remove", "move", "mkdir", "permission", "attribute", "lost"])
-
 
 class Event(NamedTuple):
     """A change of a key or a directory."""
@@ -30,8 +28,8 @@ class Event(NamedTuple):
     cursor: str
     """Where to go on from: ``watch(since=event.cursor)``."""
     kind: str
-    """``put``, ``remove``, ``move``, ``mkdir``, ``permission`` or ``attribute``; ``lost`` where changes were missed:
-    read all anew."""
+    """``put``, ``remove``, ``mkdir``, ``rename``, ``exchange``, ``permission`` or ``attribute``; ``lost`` where changes
+    were missed: read all anew."""
     environment: str
     secure: bool
     key: str
@@ -41,6 +39,8 @@ class Event(NamedTuple):
     by: str
     """The user's name, or its id where it has none."""
     uid: Optional[int]
+    to: str = ""
+    """The new key of a ``rename``, the other key of an ``exchange``."""
 
 
 class Watch(Iterator[Event]):
@@ -124,14 +124,19 @@ class Watch(Iterator[Event]):
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
         self.cursor = event.cursor
-        return event if event.kind in KINDS else None
+        return event
 
     def _is_wanted(self, event: Event) -> bool:
         if event.kind == "lost":
             return True
         of_tree = self._secure is None or self._secure == event.secure
         of_environment = self._environment is None or self._environment == event.environment
-        return of_tree and of_environment and event.key.startswith(self._prefix)
+        return of_tree and of_environment and any(self._concerns(event, key) for key in (event.key, event.to) if key)
+
+    def _concerns(self, event: Event, key: str) -> bool:
+        # A directory that is renamed or removed is one event, and all that is in it comes or goes.
+        is_above = event.version is None and event.kind != "mkdir" and self._prefix.startswith(key + "/")
+        return is_above or key.startswith(self._prefix)
 
 
 def _event(fields: Any) -> Event:
@@ -145,4 +150,5 @@ def _event(fields: Any) -> Event:
         time=fields.get("time") or "",
         by=fields.get("by") or "",
         uid=fields.get("uid"),
+        to=fields.get("to") or "",
     )
