@@ -209,7 +209,13 @@ def test_a_mount_tells_what_changes(keyfs_store: dt.Store) -> None:
         ]
         secret = secrets.wait(PATIENCE)
         assert secret is not None
-        assert (secret.key, secret.environment, secret.version, secret.by, secret.uid) == ("token", "dev", 1, "root", 0)
+        assert (secret.key, secret.environment, secret.version, secret.by, secret.uid) == (
+            "token",
+            "dev",
+            1,
+            dt.User.signed_user().name,
+            os.geteuid(),
+        )
         assert secrets.wait(0) is None
         cursor = found[0].cursor if found[0] else None
     with keyfs_store.watch("db/", since=cursor) as again:

@@ -125,6 +125,8 @@ def _missing() -> Optional[str]:
         return "there is no program keyfs in PATH; set KEYFS_BINARY to where it is"
     if not os.access(binary, os.X_OK):
         return f"{binary} can't be run; set KEYFS_BINARY to the program keyfs"
+    if os.path.exists("/dev/fuse") and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "/dev/fuse is closed to this user; open it, as udev does, or run as root"
     if not os.path.exists("/dev/fuse"):
         return "there is no /dev/fuse; `modprobe fuse`, or give it to the container"
     if os.geteuid() != 0 and shutil.which("fusermount3") is None:
