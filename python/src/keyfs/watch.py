@@ -18,6 +18,7 @@ from typing import Any, Iterator, List, NamedTuple, Optional
 
 from .errors import NoMount
 from .mount import Mount
+from .permissions import user_name
 
 _CHUNK = 64 * 1024
 
@@ -36,11 +37,15 @@ class Event(NamedTuple):
     version: Optional[int]
     time: str
     """RFC 3339, UTC."""
-    by: str
-    """The user's name, or its id where it has none."""
     uid: Optional[int]
+    """The user who made it."""
     to: str = ""
     """The new key of a ``rename``, the other key of an ``exchange``."""
+
+    @property
+    def by(self) -> str:
+        """The user's name, or the id where it has none."""
+        return "" if self.uid is None else user_name(self.uid)
 
 
 class Watch(Iterator[Event]):
@@ -148,7 +153,6 @@ def _event(fields: Any) -> Event:
         key=fields.get("key") or "",
         version=fields.get("version"),
         time=fields.get("time") or "",
-        by=fields.get("by") or "",
         uid=fields.get("uid"),
         to=fields.get("to") or "",
     )
