@@ -127,6 +127,15 @@ def test_an_editor_sets_groups_and_removes() -> None:
     assert dt.kv.ls(secure=True) == []
 
 
+@pytest.mark.parametrize(("key", "owner"), [("key", "root"), ("db/key", "alice")])
+def test_who_may_remove_is_said(key: str, owner: str) -> None:
+    run_as(ALICE, lambda: put(key, groups="ops:rw"))
+    with pytest.raises(dt.PermissionDenied) as raised:
+        run_as(BOB, lambda: dt.kv.rm(key, secure=True))
+    who = f"its owner alice or the directory's owner {owner}, or read and write on the key for one of: ops"
+    assert str(raised.value) == f"can't remove secret {key} in dev: needs to be done by {who}"
+
+
 @pytest.mark.parametrize("key", ["key", "deep/down/key"])
 def test_nobody_removes_or_replaces_what_is_anothers(key: str) -> None:
     run_as(ALICE, lambda: put(key))

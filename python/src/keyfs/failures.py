@@ -34,7 +34,7 @@ def explain(error: OSError, doing: str, place: Place) -> Error:
     if number in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
         return _absent(number, doing, place)
     if number in (errno.EACCES, errno.EPERM):
-        return _raised(PermissionDenied, number, doing, place, _needed(doing, place))
+        return _raised(PermissionDenied, number, doing, place, _needed(number, doing, place))
     if number in (errno.ENAMETOOLONG, errno.EILSEQ):
         text = f"{shorten(place.key)!r} can't name a key: a part of it has more than 255 bytes"
         return about(place, InvalidKey(text))
@@ -137,7 +137,7 @@ def _kind_of(place: Place) -> int:
         return 0
 
 
-def _needed(doing: str, place: Place) -> str:
+def _needed(number: int, doing: str, place: Place) -> str:
     """What a process needs that it lacks."""
     if doing == LIST:
         return _needed_of_directory(place, place.path, "read")
@@ -147,6 +147,10 @@ def _needed(doing: str, place: Place) -> str:
     if doing == REMOVE:
         editors = _granted(place, "rw")
         entry = f", or read and write on the key for one of: {editors}" if editors else ""
+        if number == errno.EPERM:
+            # The directory may be written, and lets each remove their own alone: a tree's root, or a sticky one.
+            owner, above = _owner(place.path), _owner(directory)
+            return f"needs to be done by its owner {owner} or the directory's owner {above}{entry}"
         return _needed_of_directory(place, directory, "write") + entry
     if doing == GRANT:
         editors = _granted(place, "rw")
