@@ -237,7 +237,8 @@ impl Namespace {
             tables.touch(actor, id, now)?;
             let entry = tables.entry(id)?;
             if entry.node.place == Place::Root || (entry.node.kind == Kind::Directory && entry.real.is_some()) {
-                return Err(Error::NotPermitted("a directory that is there already is changed in place"));
+                // Who means to have made it is to notice that somebody else has.
+                return Err(Error::Conflict("a directory that is there already is changed in place".into()));
             }
             entry.node.clone()
         };
