@@ -20,7 +20,6 @@ mod inode;
 mod invalidate;
 mod metrics;
 pub mod mount;
-pub mod names;
 mod operations;
 mod staged;
 mod threads;

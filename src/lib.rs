@@ -11,6 +11,7 @@ pub mod fs;
 pub mod id;
 pub mod key;
 pub mod mountinfo;
+pub mod names;
 pub mod seal;
 pub mod store;
 pub mod tree;

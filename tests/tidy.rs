@@ -14,13 +14,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("key", &[]),
     ("mountinfo", &[]),
+    ("names", &["id"]),
     ("access", &["id"]),
     ("store", &["id"]),
     ("audit", &["clock", "id", "key"]),
     ("seal", &["access", "id", "store"]),
     ("tree", &["access", "audit", "clock", "id", "key", "seal", "store"]),
-    ("fs", &["access", "audit", "clock", "id", "key", "mountinfo", "tree"]),
-    ("client", &["access", "clock", "id", "key", "mountinfo"]),
+    ("fs", &["access", "audit", "clock", "id", "key", "mountinfo", "names", "tree"]),
+    ("client", &["access", "clock", "id", "key", "mountinfo", "names"]),
 ];
 
 /// Which files may name a library: those whose path begins so.

@@ -7,12 +7,13 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use super::Adapter;
 use super::inode::Inode;
-use super::{Adapter, names};
 use crate::access::acl::Acl;
 use crate::access::{Permissions, edit};
 use crate::clock::Timestamp;
 use crate::id::{NodeId, Version};
+use crate::names;
 use crate::tree::{Actor, Alteration, Error, Facts, Note, StagedId};
 
 /// An attribute, by its name.

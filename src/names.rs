@@ -1,4 +1,7 @@
-//! Names of users and groups, resolved through NSS here at the edge; below, there are ids alone.
+//! Names of users and groups, resolved through NSS for the edges: the mount's attributes and the commands. Between them
+//! there are ids alone.
+//!
+//! It deliberately keeps nothing: each look asks anew, so that a change of the accounts is seen.
 
 use nix::unistd::{Gid as NixGid, Group, Uid as NixUid, User};
 
