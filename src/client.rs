@@ -1,8 +1,30 @@
-//! What a client of a mount needs: the command line is one, and so is every program that reads its files.
+//! What clients do with a mount of keyfs: find it, read and store values, list keys, see and change who may do what.
 //!
-//! Invariant: a client holds no key, opens no store and decides no permission.
+//! Invariants:
+//! - It is a program like any other to the mount: files and attributes are all that it uses. It has no store, no key of the
+//!   seal, and decides nobody's permission; what it says about permissions explains what the kernel or the daemon answered.
+//! - It prints nothing and reads no environment variable: both are its callers', who hand in what they found.
+//! - A value is read and stored as it is, and no error holds one.
+//! - What fails leaves nothing behind.
 //!
-//! It deliberately never prints, and reads no environment variable: that is for the programs that use it.
+//! It deliberately knows nothing of arguments, terminals and formats.
 
+pub mod accounts;
+pub mod denied;
+pub mod edit;
+pub mod entry;
+pub mod error;
+pub mod facts;
 pub mod filter;
 pub mod formats;
+pub mod history;
+pub mod list;
+pub mod mount;
+pub mod permissions;
+pub mod put;
+pub mod remove;
+pub mod value;
+
+pub use entry::{Entry, Scope};
+pub use error::Error;
+pub use mount::{Mount, Wanted};

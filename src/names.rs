@@ -21,3 +21,16 @@ pub fn group_name(id: Gid) -> String {
 pub fn user_name(id: Uid) -> String {
     User::from_uid(NixUid::from_raw(id.0)).ok().flatten().map_or_else(|| id.to_string(), |user| user.name)
 }
+
+/// The id of a user; `None` where no user has the name, or nobody can tell.
+pub fn user_id(name: &str) -> Option<Uid> {
+    User::from_name(name).ok().flatten().map(|user| Uid(user.uid.as_raw()))
+}
+
+/// The group that is this user's alone: its primary one, of the same name, with nobody else in it.
+pub fn private_group(id: Uid) -> Option<Gid> {
+    let user = User::from_uid(NixUid::from_raw(id.0)).ok().flatten()?;
+    let group = Group::from_gid(user.gid).ok().flatten()?;
+    let alone = group.name == user.name && group.mem.iter().all(|member| *member == user.name);
+    alone.then_some(Gid(group.gid.as_raw()))
+}

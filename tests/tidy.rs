@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("audit", &["clock", "id", "key"]),
     ("seal", &["access", "id", "store"]),
     ("tree", &["access", "audit", "clock", "id", "key", "seal", "store"]),
+    ("client", &["access", "clock", "id", "key", "mountinfo", "names"]),
     ("fs", &["access", "audit", "clock", "id", "key", "mountinfo", "names", "tree"]),
     ("client", &["access", "clock", "id", "key", "mountinfo", "names"]),
 ];
@@ -37,7 +38,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("jiff", &["src/clock"]),
     ("winnow", &["src/client/filter/", "src/client/formats/"]),
     ("granit_parser", &["src/client/formats/yaml"]),
-    ("base64", &["src/client/formats/yaml"]),
+    ("base64", &["src/client/formats/yaml", "src/bin/dt/output.rs"]),
+    ("rpassword", &["src/bin/dt/prompt.rs"]),
     ("unsafe", &["src/seal/memory.rs"]),
 ];
 

@@ -1,0 +1,282 @@
+//! Storing a value.
+//!
+//! Invariants:
+//! - A key that is there changes by one commit, and by no other if nothing but the value changes.
+//! - A new key appears whole, with its value and its permissions, and is its creator's alone until somebody is named.
+//! - What fails leaves nothing behind: neither the file that was being made nor the directories made for it.
+//! - While permissions change with the value, nobody reads the new value by the old ones, nor the old one by the new.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::{Mode, OFlags, RenameFlags, XattrFlags, fsetxattr, renameat_with, setxattr};
+
+use super::permissions::{ACL, Change, How, common, read};
+use super::{Entry, Error, edit, facts};
+use crate::access::Permissions;
+
+/// What is tried, for messages.
+const STORING: &str = "store";
+
+/// The attribute that makes a commit depend on the version that is there.
+const IF_VERSION: &str = "user.keyfs.if-version";
+/// The attribute that ends a value's time.
+const EXPIRES: &str = "user.keyfs.expires";
+
+/// How often somebody else may make or remove the very key at the same time before it is given up.
+const ATTEMPTS: usize = 16;
+
+/// What must be so for a value to be stored.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Condition {
+    /// Nothing.
+    #[default]
+    None,
+    /// The key must not be there.
+    Absent,
+    /// The key must be at this version.
+    Version(u64),
+}
+
+/// What is to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Put<'a> {
+    /// The value.
+    pub value: &'a [u8],
+    /// Who may read and write it beside the owner; nothing leaves those of a key that is there.
+    pub change: &'a Change,
+    /// When it is stored at all.
+    pub condition: Condition,
+    /// RFC 3339, when it expires.
+    pub expires: Option<&'a str>,
+}
+
+/// Stores a value.
+///
+/// # Errors
+///
+/// That it may not be stored there, or that the condition doesn't hold.
+pub fn put(entry: &Entry, put: &Put<'_>) -> Result<(), Error> {
+    for _ in 0..ATTEMPTS {
+        match put.condition {
+            Condition::None => match existing(entry, put, None) {
+                Err(Error::NotFound { .. }) => {}
+                outcome => return outcome,
+            },
+            Condition::Version(version) if version > 0 => return existing(entry, put, Some(version)),
+            // Version 0 is that of what isn't there.
+            Condition::Version(_) | Condition::Absent => {
+                if entry.path().symlink_metadata().is_ok() {
+                    return Err(Error::Exists(Box::new(entry.clone())));
+                }
+            }
+        }
+        match new(entry, put) {
+            Err(Error::Exists(_)) if put.condition == Condition::None => {}
+            outcome => return outcome,
+        }
+    }
+    let reason = "others keep making and removing it; try again".to_owned();
+    Err(Error::System { doing: STORING, what: entry.to_string(), reason })
+}
+
+/// A further version of a key that is there.
+fn existing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<(), Error> {
+    let path = entry.path();
+    let failed = |error: io::Error| failed(entry, version, &error);
+    // Emptied for this descriptor alone, until it is closed.
+    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || rustix::fs::open(&path, flags, Mode::empty()).map(File::from);
+    if put.change.is_empty() && put.expires.is_none() {
+        let file = open().map_err(|error| failed(error.into()))?;
+        return commit(file, &path, put.value, version).map_err(failed);
+    }
+    if !path.exists() {
+        return Err(Error::missing(entry));
+    }
+    let before = edit::permissions(entry)?;
+    let after = put.change.apply(&before, How::Set)?;
+    // First less, then the value, then more.
+    edit::write(&path, &before, &common(&before, &after)?).map_err(|error| Error::of(entry, edit::CHANGING, &error))?;
+    let stored = open().map_err(Into::into).and_then(|file| commit(file, &path, put.value, version));
+    let left = if stored.is_ok() { &after } else { &before };
+    edit::write(&path, &before, left).map_err(|error| Error::of(entry, edit::CHANGING, &error))?;
+    stored.map_err(failed)?;
+    expire(&path, put.expires).map_err(|error| Error::of(entry, STORING, &error))
+}
+
+fn expire(path: &Path, expires: Option<&str>) -> io::Result<()> {
+    let Some(expires) = expires else { return Ok(()) };
+    Ok(setxattr(path, EXPIRES, expires.as_bytes(), XattrFlags::empty())?)
+}
+
+fn failed(entry: &Entry, version: Option<u64>, error: &io::Error) -> Error {
+    match (error.raw_os_error(), version) {
+        (Some(libc::ESTALE), Some(expected)) => {
+            let now = facts::attribute(&entry.path(), "system.keyfs.version").ok().flatten();
+            let now = now.unwrap_or_else(|| "another".to_owned());
+            Error::Changed { entry: Box::new(entry.clone()), expected, now }
+        }
+        _ => Error::of(entry, STORING, error),
+    }
+}
+
+/// Writes the value and closes the file, which stores it.
+fn commit(mut file: File, path: &Path, value: &[u8], version: Option<u64>) -> io::Result<()> {
+    if let Some(version) = version {
+        // By this very thread, whose descriptor it is about.
+        setxattr(path, IF_VERSION, version.to_string().as_bytes(), XattrFlags::empty())?;
+    }
+    file.write_all(value)?;
+    Ok(nix::unistd::close(file)?)
+}
+
+/// A new key: made under a name that nobody looks for, and renamed once it is whole.
+fn new(entry: &Entry, put: &Put<'_>) -> Result<(), Error> {
+    let made = Directories::make(entry)?;
+    let path = entry.path();
+    let failed = |error: io::Error| Error::of(entry, STORING, &error);
+    let parent = path.parent().unwrap_or(&path);
+    let unfinished = Unfinished::make(parent, put).map_err(|error| match error {
+        Failure::Io(error) => failed(error),
+        Failure::Other(error) => error,
+    })?;
+    let here = rustix::fs::CWD;
+    renameat_with(here, &unfinished.path, here, &path, RenameFlags::NOREPLACE).map_err(|error| failed(error.into()))?;
+    unfinished.keep();
+    made.keep();
+    Ok(())
+}
+
+enum Failure {
+    Io(io::Error),
+    Other(Error),
+}
+
+impl<E: Into<io::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Io(error.into())
+    }
+}
+
+/// A file that is being made; it goes unless it is kept.
+struct Unfinished {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Unfinished {
+    /// Makes the file: the creator's alone from the first moment, then with the permissions that are asked for, all in the
+    /// commit that stores the value.
+    fn make(directory: &Path, put: &Put<'_>) -> Result<Unfinished, Failure> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!(".dt-{}-{count}.new", std::process::id()));
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?);
+        let unfinished = Unfinished { path, kept: false };
+        let before = read(&unfinished.path)?;
+        let after = put.change.apply(&before, How::Replace).map_err(Failure::Other)?;
+        if after != before {
+            fsetxattr(&file, ACL, &after.access_acl().to_xattr(), XattrFlags::empty())?;
+        }
+        if let Some(expires) = put.expires {
+            fsetxattr(&file, EXPIRES, expires.as_bytes(), XattrFlags::empty())?;
+        }
+        commit(file, &unfinished.path, put.value, None)?;
+        Ok(unfinished)
+    }
+
+    fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The directories that were made for a key; they go unless they are kept.
+struct Directories(Vec<PathBuf>);
+
+impl Directories {
+    /// Makes those that are missing, each with the permissions of the one above it.
+    fn make(entry: &Entry) -> Result<Directories, Error> {
+        let mut made = Directories(Vec::new());
+        let all = entry.directories();
+        let present = all.iter().rposition(|directory| directory.is_dir()).unwrap_or(0);
+        for pair in all.windows(2).skip(present) {
+            let [above, directory] = pair else { continue };
+            match std::fs::create_dir(directory) {
+                Ok(()) => made.0.push(directory.clone()),
+                Err(error) if error.raw_os_error() == Some(libc::EEXIST) && directory.is_dir() => continue,
+                Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
+                    return Err(Error::of(entry, STORING, &io::Error::from_raw_os_error(libc::ENOTDIR)));
+                }
+                Err(error) => return Err(Error::of(entry, STORING, &error)),
+            }
+            let root = all.first() == Some(above);
+            inherit(above, directory, root).map_err(|error| Error::of(entry, STORING, &error))?;
+        }
+        Ok(made)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Directories {
+    fn drop(&mut self) {
+        for directory in self.0.iter().rev() {
+            // Somebody else may have made use of it meanwhile.
+            let _ = std::fs::remove_dir(directory);
+        }
+    }
+}
+
+/// Gives a new directory the permissions of the one above it. A default list there is what the new one has got already.
+/// What the daemon keeps by itself in a tree's root, that only those remove a key who may edit it, the sticky bit says
+/// elsewhere.
+fn inherit(above: &Path, directory: &Path, root: bool) -> io::Result<()> {
+    if facts::attribute_bytes(above, "system.posix_acl_default")?.is_some() {
+        return Ok(());
+    }
+    let (model, made) = (read(above)?, read(directory)?);
+    let mut group = made.group;
+    if group != model.group && std::os::unix::fs::chown(directory, None, Some(model.group.0)).is_ok() {
+        group = model.group;
+    }
+    let after = Permissions { owner: made.owner, group, ..shifted(&model, group) };
+    if after.acl.is_some() {
+        setxattr(directory, ACL, &after.access_acl().to_xattr(), XattrFlags::empty())?;
+    }
+    let everybody = after.mode.other().contains(crate::access::Rights::WRITE);
+    let sticky = if root && everybody { crate::access::Mode::STICKY } else { crate::access::Mode::default() };
+    let mode = after.mode.with(sticky);
+    if mode != made.mode {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(u32::from(mode.bits()));
+        std::fs::set_permissions(directory, mode)?;
+    }
+    Ok(())
+}
+
+/// The permissions of `model` for an entry of another group: what its owning group has, it has by name.
+fn shifted(model: &Permissions, group: crate::id::Gid) -> Permissions {
+    if group == model.group {
+        return model.clone();
+    }
+    let owning = format!("{}:{}", model.group, model.group_rights());
+    let named = model.named_groups().filter(|(id, _)| *id != model.group);
+    let named = named.map(|(id, rights)| format!(",{id}:{rights}"));
+    let text: String = std::iter::once(owning).chain(named).collect();
+    let moved = Permissions { group, ..model.clone() };
+    let groups = crate::access::edit::parse_groups(&text, &|_| None);
+    groups.ok().and_then(|groups| crate::access::edit::apply_groups(&moved, &groups).ok()).unwrap_or(moved)
+}

@@ -1,0 +1,40 @@
+//! Removing a key.
+
+use std::io;
+
+use rustix::fs::{XattrFlags, setxattr};
+
+use super::{Entry, Error};
+
+/// The attribute by which those remove a key who may read and write it.
+const REMOVE: &str = "user.keyfs.remove";
+
+/// Removes a key, by its directory or else as somebody who may edit it, and then the directories above it that are left
+/// empty, as far as the caller may.
+///
+/// # Errors
+///
+/// That it isn't there, or that the caller may not.
+pub fn remove(entry: &Entry) -> Result<(), Error> {
+    let path = entry.path();
+    match std::fs::remove_file(&path) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => {
+            let edited = setxattr(&path, REMOVE, b"1", XattrFlags::empty());
+            // Who may not edit it either is told what the first attempt lacked.
+            edited.map_err(|second| match second {
+                rustix::io::Errno::NOENT => Error::missing(entry),
+                _ => Error::of(entry, "remove", &error),
+            })?;
+        }
+        Err(error) if error.raw_os_error() == Some(libc::EISDIR) => {
+            return Err(Error::IsDirectory(Box::new(entry.clone())));
+        }
+        outcome => outcome.map_err(|error: io::Error| Error::of(entry, "remove", &error))?,
+    }
+    for directory in entry.directories().iter().skip(1).rev() {
+        if std::fs::remove_dir(directory).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
