@@ -70,10 +70,10 @@ fn nobody(path: &Path, is_secret: bool, right: &str) -> String {
 
 /// It is a directory that keeps the caller out: the last one that can be looked at.
 fn above(entry: &Entry, doing: &str) -> String {
-    if doing == "remove" {
-        if let Ok(Some(groups)) = attribute(&entry.path(), GROUPS) {
-            return editors(&entry.path(), &groups);
-        }
+    if doing == "remove"
+        && let Ok(Some(groups)) = attribute(&entry.path(), GROUPS)
+    {
+        return editors(&entry.path(), &groups);
     }
     let directories = entry.directories();
     let last = directories.iter().rev().find_map(|path| Some((path, attribute(path, GROUPS).ok()??)));

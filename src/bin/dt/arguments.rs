@@ -1,5 +1,5 @@
-//! What the platform's command line allows and the argument parser doesn't: `ls -s`, which means "secrets" unless a sort
-//! expression follows it.
+//! What the platform's command line and its clients have that an argument parser doesn't: `ls -s`, which means "secrets"
+//! unless a sort expression follows it, and quotes around arguments.
 
 use std::ffi::OsString;
 
@@ -57,9 +57,32 @@ fn is_sort(word: &OsString) -> bool {
     word.starts_with('+') || word.strip_prefix('-').is_some_and(field)
 }
 
+/// An argument without the quotes that the platform's Python client puts around each one with a blank or a quote in it, as if
+/// a shell stood between; `None` for any other argument.
+pub(crate) fn unquoted(argument: &[u8]) -> Option<&[u8]> {
+    let inner = argument.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    inner.iter().any(|byte| b" \"'".contains(byte)).then_some(inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clients_quotes_are_known() {
+        for (argument, inner) in [
+            ("\"two words\"", Some("two words")),
+            ("\"it's\"", Some("it's")),
+            ("\"{\"a\":1}\"", Some("{\"a\":1}")),
+            ("\"one\"", None),
+            ("\"\"", None),
+            ("\"", None),
+            ("two words", None),
+            ("say \"hi\"", None),
+        ] {
+            assert_eq!(unquoted(argument.as_bytes()), inner.map(str::as_bytes), "{argument}");
+        }
+    }
 
     fn after(line: &str) -> String {
         let words: Vec<OsString> = line.split('|').map(OsString::from).collect();

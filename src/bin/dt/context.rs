@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use keyfs::client::{Entry, Mount, Scope, Wanted};
 use keyfs::key::Tree;
 
+use crate::arguments::unquoted;
 use crate::exit::Failure;
 
 /// The variables that name the environment, the first that is set counts.
@@ -34,7 +35,12 @@ pub(crate) struct Key {
 impl Key {
     /// The key, in an environment that is there.
     pub(crate) fn entry(&self) -> Result<Entry, Failure> {
-        Ok(self.place.scope()?.entry(tree(self.secure), &self.key)?)
+        Ok(self.place.scope()?.entry(tree(self.secure), self.name())?)
+    }
+
+    /// The key as it is meant.
+    pub(crate) fn name(&self) -> &str {
+        name(&self.key)
     }
 }
 
@@ -46,6 +52,12 @@ impl Where {
     pub(crate) fn scope(&self) -> Result<Scope, Failure> {
         Ok(mount()?.scope(&self.wanted()?)?)
     }
+}
+
+/// A key as it is meant, without a client's quotes.
+pub(crate) fn name(key: &str) -> &str {
+    let inner = unquoted(key.as_bytes());
+    inner.and_then(|inner| std::str::from_utf8(inner).ok()).unwrap_or(key)
 }
 
 pub(crate) fn tree(secure: bool) -> Tree {

@@ -43,10 +43,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.raw {
         return output::bytes(&value);
     }
-    if arguments.pretty {
-        if let Ok(parsed) = serde_json::from_slice(&value) {
-            return output::json(&parsed, true);
-        }
+    if arguments.pretty
+        && let Ok(parsed) = serde_json::from_slice(&value)
+    {
+        return output::json(&parsed, true);
     }
     output::bytes(without_newline(&value))?;
     // The prompt is to stand on a line of its own.
@@ -58,7 +58,7 @@ fn read(arguments: &Arguments) -> Result<Value, Failure> {
         Some(version) => Ok(history::read(&arguments.key.entry()?, version)?),
         None => {
             let wanted = arguments.key.place.wanted()?;
-            Ok(read_quickly(&mount()?, &wanted, tree(arguments.key.secure), &arguments.key.key)?.1)
+            Ok(read_quickly(&mount()?, &wanted, tree(arguments.key.secure), arguments.key.name())?.1)
         }
     }
 }

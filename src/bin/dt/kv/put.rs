@@ -15,7 +15,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::set_acls::Who;
-use crate::context::{Where, tree};
+use crate::arguments::unquoted;
+use crate::context::{Where, name, tree};
 use crate::exit::Failure;
 use crate::{output, prompt};
 
@@ -42,6 +43,9 @@ pub(crate) struct Arguments {
     /// When the value expires, as 2027-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
     expires: Option<String>,
+    /// Take VALUE as it is: no file, no stdin, quotes and all
+    #[arg(long, requires = "value")]
+    literal: bool,
     /// The key, such as db/password
     #[arg(value_name = "KEY")]
     key: String,
@@ -57,8 +61,8 @@ pub(crate) fn moment(text: &str) -> Result<String, String> {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let change = arguments.who.change(arguments.secure)?;
-    let entry = arguments.place.scope()?.entry(tree(arguments.secure), &arguments.key)?;
-    let value = value(arguments.value.as_deref(), &entry)?;
+    let entry = arguments.place.scope()?.entry(tree(arguments.secure), name(&arguments.key))?;
+    let value = value(arguments, &entry)?;
     let condition = match arguments.if_version {
         None if arguments.create_only => Condition::Absent,
         None => Condition::None,
@@ -85,31 +89,37 @@ pub(crate) fn report(entry: &Entry, json: bool) -> Result<(), Failure> {
             false,
         );
     }
-    if io::stderr().is_terminal() {
-        if let Ok(facts) = Facts::of(entry) {
-            output::note(&format!("{entry}: {}", facts.summary()));
-        }
+    if io::stderr().is_terminal()
+        && let Ok(facts) = Facts::of(entry)
+    {
+        output::note(&format!("{entry}: {}", facts.summary()));
     }
     Ok(())
 }
 
-/// The value that an argument stands for.
-fn value(argument: Option<&OsStr>, entry: &Entry) -> Result<Value, Failure> {
-    let Some(argument) = argument.filter(|argument| *argument != "-") else {
+/// The value that the arguments stand for.
+fn value(arguments: &Arguments, entry: &Entry) -> Result<Value, Failure> {
+    let literal = arguments.literal;
+    let Some(given) = arguments.value.as_deref().filter(|given| literal || *given != "-") else {
         if entry.is_secret() && io::stdin().is_terminal() {
             return prompt::secret(&entry.to_string());
         }
         let read = read_all(&mut io::stdin().lock(), 4096);
         return read.map_err(|error| Failure::system(format!("can't read the value from stdin: {error}")));
     };
-    if let Some(path) = argument.as_bytes().strip_prefix(b"file://").filter(|path| path.starts_with(b"/")) {
+    let given = given.as_bytes();
+    if let Some(path) = given.strip_prefix(b"file://").filter(|path| !literal && path.starts_with(b"/")) {
         return file(Path::new(OsStr::from_bytes(path)));
     }
     if entry.is_secret() && io::stderr().is_terminal() {
         let why = "other processes and the shell's history see a secret on the command line";
         output::note(&format!("warning: {why}; leave the value out to be asked for it"));
     }
-    Ok(Zeroizing::new(argument.as_bytes().to_vec()))
+    let inner = unquoted(given).filter(|_| !literal);
+    if inner.is_some() {
+        output::note("the quotes around the value are taken for the client's and left out; --literal keeps them");
+    }
+    Ok(Zeroizing::new(inner.unwrap_or(given).to_vec()))
 }
 
 fn file(path: &Path) -> Result<Value, Failure> {
