@@ -28,6 +28,20 @@ pub fn home(name: &str) -> PathBuf {
     Path::new(&std::env::var_os(INSIDE).expect("the namespace's")).join(name)
 }
 
+/// Lets every user reach a program, or a directory, wherever it is: in `home("bin")`, under its own name.
+pub fn reachable(path: &Path) {
+    let directory = home("bin");
+    fs::create_dir_all(&directory).expect("a directory");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("chmod");
+    let place = directory.join(path.file_name().expect("a name"));
+    if path.is_dir() {
+        fs::create_dir(&place).expect("a directory");
+    } else {
+        fs::write(&place, "").expect("a file");
+    }
+    crate::fixture::run(Command::new("mount").arg("--bind").arg(path).arg(&place));
+}
+
 /// Comes back in a process for which the accounts exist: elsewhere this program is run again, and ends as that does.
 pub fn enter() {
     if std::env::var_os(INSIDE).is_none() {

@@ -71,6 +71,11 @@ pub fn refuse(missing: bool) {
 
 /// Runs every family and ends the program.
 pub fn run(families: &[Family]) -> ! {
+    libtest_mimic::run(&Arguments::from_args(), trials(families)).exit()
+}
+
+/// The cases of all families, those that can't be run marked so.
+pub fn trials(families: &[Family]) -> Vec<Trial> {
     let mut trials = Vec::new();
     for family in families {
         let ignored = family.lacks().is_some();
@@ -83,5 +88,5 @@ pub fn run(families: &[Family]) -> ! {
             trials.push(trial.with_ignored_flag(ignored));
         }
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+    trials
 }
