@@ -78,9 +78,13 @@ fn above(entry: &Entry, doing: &str) -> String {
     let directories = entry.directories();
     let last = directories.iter().rev().find_map(|path| Some((path, attribute(path, GROUPS).ok()??)));
     let Some((path, groups)) = last else { return "a directory above it is closed to you".to_owned() };
-    // The one that a name is looked up in needs execute, the one that it is made in write as well.
+    // A name can be made where it isn't there yet; what is there and can't be looked at is behind a directory without search.
+    let next = directories.iter().find(|below| below.parent() == Some(path.as_path())).cloned();
+    let next = next.unwrap_or_else(|| entry.path());
+    let absent = next.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
     let is_parent = directories.last() == Some(path);
-    let (letter, right) = if is_parent && doing == "store" { ('w', "write") } else { ('x', "search") };
+    let (letter, right) =
+        if absent || is_parent && doing != "look up" && doing != "read" { ('w', "write") } else { ('x', "search") };
     let shown = path.strip_prefix(entry.scope().mount()).unwrap_or(path).to_string_lossy();
     let shown = Quoted(&shown);
     match granted(&groups, letter) {

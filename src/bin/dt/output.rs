@@ -16,15 +16,17 @@ pub(crate) fn is_terminal() -> bool {
 }
 
 /// Prints bytes as they are.
-pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn bytes(mut bytes: &[u8]) -> Result<(), Failure> {
+    let stdout = io::stdout();
     // Without the buffer of Stdout, which would keep a copy.
-    let written = nix_stdout().and_then(|mut stdout| stdout.write_all(bytes));
-    written.map_err(|error| Failure::output(&error))
-}
-
-fn nix_stdout() -> io::Result<std::fs::File> {
-    use std::os::fd::AsFd;
-    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+    while !bytes.is_empty() {
+        match rustix::io::write(&stdout, bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Failure::output(&error.into())),
+        }
+    }
+    Ok(())
 }
 
 /// Prints lines.
@@ -68,12 +70,8 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> Result<(), Failure>
     lines(std::iter::once(head).chain(rows.iter().map(|row| aligned(row))))
 }
 
-/// A key as a line shows it: on a terminal without what it would obey.
-pub(crate) fn key(key: &str) -> String {
-    if is_terminal() { plain(key) } else { key.to_owned() }
-}
-
-fn plain(text: &str) -> String {
+/// Text without what a terminal would obey.
+pub(crate) fn plain(text: &str) -> String {
     text.replace(char::is_control, "?")
 }
 

@@ -1,8 +1,11 @@
 //! Asking people for a secret.
 //!
-//! Invariant: what is typed is not shown.
+//! Invariant: what is typed is not shown, however early: the echo is off before the question is asked.
+
+use std::fs::File;
 
 use keyfs::client::value::Value;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::exit::Failure;
@@ -15,10 +18,32 @@ pub(crate) fn secret(what: &str) -> Result<Value, Failure> {
             .map(Zeroizing::new)
             .map_err(|error| Failure::system(format!("nothing was typed: {}", keyfs::client::error::reason(&error))))
     };
+    let _silence = Silence::new();
     let first = ask(format!("Value of {what}: "))?;
     let second = ask("The same again: ".to_owned())?;
     if *first != *second {
         return Err(Failure::usage("the two differ; nothing was stored"));
     }
     Ok(Zeroizing::new(first.as_bytes().to_vec()))
+}
+
+/// A terminal that shows nothing of what is typed, for as long as this lives.
+struct Silence(File, Termios);
+
+impl Silence {
+    /// `None` without a terminal; then nothing is asked either.
+    fn new() -> Option<Silence> {
+        let terminal = File::open("/dev/tty").ok()?;
+        let usual = tcgetattr(&terminal).ok()?;
+        let mut silent = usual.clone();
+        silent.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+        tcsetattr(&terminal, OptionalActions::Flush, &silent).ok()?;
+        Some(Silence(terminal, usual))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.0, OptionalActions::Now, &self.1);
+    }
 }

@@ -141,7 +141,10 @@ fn sort(arguments: &Arguments, scopes: &[Scope], rows: &mut [Row], order: &Order
 fn print(arguments: &Arguments, scopes: &[Scope], rows: &[Row]) -> Result<(), Failure> {
     let values = arguments.include_values && !arguments.secure;
     if scopes.len() == 1 && !values && !arguments.acls {
-        return output::lines(rows.iter().map(|row| output::key(&row.key)));
+        return match output::is_terminal() {
+            true => output::lines(rows.iter().map(|row| output::plain(&row.key))),
+            false => output::lines(rows.iter().map(|row| &row.key)),
+        };
     }
     let mut heads = vec!["KEY"];
     if scopes.len() > 1 {
