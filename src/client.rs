@@ -23,6 +23,7 @@ pub mod mount;
 pub mod permissions;
 pub mod put;
 pub mod remove;
+mod transaction;
 pub mod value;
 
 pub use entry::{Entry, Scope};

@@ -77,6 +77,20 @@ impl Scope {
         }
     }
 
+    /// Where transactions are begun, and where in each this environment's trees are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoControl`].
+    pub(super) fn transactions(&self) -> Result<(PathBuf, &str), Error> {
+        let place = self.0.mount.join(".keyfs/transactions");
+        match (&self.0.control, &self.0.name) {
+            (Control::Named, Some(environment)) => Ok((place, environment)),
+            (Control::Single, _) => Ok((place, "")),
+            _ => Err(Error::NoControl { mount: self.0.mount.clone(), what: "a transaction" }),
+        }
+    }
+
     /// A key of this environment.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! Storing a value.
 //!
 //! Invariants:
-//! - A key that is there changes by one commit, and by no other if nothing but the value changes.
 //! - A new key appears whole, with its value and its permissions, and is its creator's alone until somebody is named.
 //! - What fails leaves nothing behind: neither the file that was being made nor the directories made for it.
-//! - While permissions change with the value, nobody reads the new value by the old ones, nor the old one by the new.
+//! - Value and permissions change in one commit, by a transaction. Where there can be none, in a part of a mount, nobody reads
+//!   the new value by the old permissions, nor the old one by the new.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::fs::{Mode, OFlags, RenameFlags, XattrFlags, fsetxattr, renameat_with, setxattr};
 
 use super::permissions::{ACL, Change, How, common, read};
+use super::transaction::Transaction;
 use super::{Entry, Error, edit, facts};
 use crate::access::Permissions;
 
@@ -84,26 +85,73 @@ pub fn put(entry: &Entry, put: &Put<'_>) -> Result<(), Error> {
 
 /// A further version of a key that is there.
 fn existing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<(), Error> {
-    let path = entry.path();
-    let failed = |error: io::Error| failed(entry, version, &error);
-    // Emptied for this descriptor alone, until it is closed.
-    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = || rustix::fs::open(&path, flags, Mode::empty()).map(File::from);
-    if put.change.is_empty() && put.expires.is_none() {
-        let file = open().map_err(|error| failed(error.into()))?;
-        return commit(file, &path, put.value, version).map_err(failed);
+    if !put.change.is_empty() || put.expires.is_some() {
+        return changing(entry, put, version);
     }
+    let path = entry.path();
+    let file = open(&path).map_err(|error| failed(entry, version, &error))?;
+    commit(file, &path, put.value, version).map_err(|error| failed(entry, version, &error))
+}
+
+/// Opens a key that is there; for this descriptor alone it is emptied, until that is closed.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+/// A further version with other permissions.
+fn changing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<(), Error> {
+    let path = entry.path();
     if !path.exists() {
         return Err(Error::missing(entry));
     }
     let before = edit::permissions(entry)?;
     let after = put.change.apply(&before, How::Set)?;
-    // First less, then the value, then more.
-    edit::write(&path, &before, &common(&before, &after)?).map_err(|error| Error::of(entry, edit::CHANGING, &error))?;
-    let stored = open().map_err(Into::into).and_then(|file| commit(file, &path, put.value, version));
-    let left = if stored.is_ok() { &after } else { &before };
-    edit::write(&path, &before, left).map_err(|error| Error::of(entry, edit::CHANGING, &error))?;
-    stored.map_err(failed)?;
+    if let Some(transaction) = Transaction::begin(entry.scope()) {
+        match stage_change(transaction, entry, put, version, (&before, &after)) {
+            // Nothing can be staged in a directory that the caller may not write, whatever it may do with the key.
+            Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
+            outcome => return outcome.map_err(|error| failed(entry, version, &error)),
+        }
+    }
+    change_in_turn(entry, put, version, (&before, &after))
+}
+
+fn stage_change(
+    mut transaction: Transaction,
+    entry: &Entry,
+    put: &Put<'_>,
+    version: Option<u64>,
+    (before, after): (&Permissions, &Permissions),
+) -> io::Result<()> {
+    let place = transaction.path(entry);
+    stage_directories(&mut transaction, entry)?;
+    // It is there already, so this doesn't make one but stands for it.
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(&place, flags, Mode::RUSR | Mode::WUSR)?);
+    transaction.staged(&place);
+    if after != before {
+        edit::write(&place, before, after)?;
+    }
+    expire(&place, put.expires)?;
+    commit(file, &place, put.value, version)?;
+    transaction.commit()
+}
+
+/// Without a transaction: first less, then the value, then more.
+fn change_in_turn(
+    entry: &Entry,
+    put: &Put<'_>,
+    version: Option<u64>,
+    (before, after): (&Permissions, &Permissions),
+) -> Result<(), Error> {
+    let path = entry.path();
+    let changed = |error: io::Error| Error::of(entry, edit::CHANGING, &error);
+    edit::write(&path, before, &common(before, after)?).map_err(changed)?;
+    let stored = open(&path).and_then(|file| commit(file, &path, put.value, version));
+    let left = if stored.is_ok() { after } else { before };
+    edit::write(&path, before, left).map_err(changed)?;
+    stored.map_err(|error| failed(entry, version, &error))?;
     expire(&path, put.expires).map_err(|error| Error::of(entry, STORING, &error))
 }
 
@@ -133,18 +181,60 @@ fn commit(mut file: File, path: &Path, value: &[u8], version: Option<u64>) -> io
     Ok(nix::unistd::close(file)?)
 }
 
-/// A new key: made under a name that nobody looks for, and renamed once it is whole.
+/// A new key: staged, or where that can't be, made under a name that nobody looks for and renamed once it is whole.
 fn new(entry: &Entry, put: &Put<'_>) -> Result<(), Error> {
+    let failed = |failure: Failure| match failure {
+        Failure::Io(error) => Error::of(entry, STORING, &error),
+        Failure::Other(error) => error,
+    };
+    match Transaction::begin(entry.scope()) {
+        Some(transaction) => stage_new(transaction, entry, put).map_err(failed),
+        None => rename_new(entry, put).map_err(failed),
+    }
+}
+
+fn stage_new(mut transaction: Transaction, entry: &Entry, put: &Put<'_>) -> Result<(), Failure> {
+    stage_directories(&mut transaction, entry)?;
+    let place = transaction.path(entry);
+    transaction.staged(&place);
+    let unfinished = Unfinished::make(place.clone(), put)?;
+    // Somebody else may have made it since.
+    setxattr(&place, IF_VERSION, b"0", XattrFlags::empty())?;
+    transaction.commit().map_err(|error| match error.raw_os_error() {
+        Some(libc::ESTALE) => io::Error::from_raw_os_error(libc::EEXIST),
+        _ => error,
+    })?;
+    unfinished.keep();
+    Ok(())
+}
+
+/// Stages the directories above a key, those that are missing as like those above them.
+fn stage_directories(transaction: &mut Transaction, entry: &Entry) -> io::Result<()> {
+    let real = entry.directories();
+    let staged = transaction.path(entry);
+    let staged: Vec<_> = staged.ancestors().skip(1).take(real.len()).map(Path::to_owned).collect();
+    for (at, pair) in staged.iter().rev().zip(staged.iter().rev().skip(1)).enumerate() {
+        let (above, directory) = pair;
+        transaction.stage_directory(directory).map_err(|error| match error.raw_os_error() {
+            Some(libc::EEXIST) => io::Error::from_raw_os_error(libc::ENOTDIR),
+            _ => error,
+        })?;
+        if !real.get(at + 1).is_some_and(|real| real.is_dir()) {
+            inherit(above, directory, at == 0)?;
+        }
+    }
+    Ok(())
+}
+
+fn rename_new(entry: &Entry, put: &Put<'_>) -> Result<(), Failure> {
     let made = Directories::make(entry)?;
     let path = entry.path();
-    let failed = |error: io::Error| Error::of(entry, STORING, &error);
     let parent = path.parent().unwrap_or(&path);
-    let unfinished = Unfinished::make(parent, put).map_err(|error| match error {
-        Failure::Io(error) => failed(error),
-        Failure::Other(error) => error,
-    })?;
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let unfinished = Unfinished::make(parent.join(format!(".dt-{}-{count}.new", std::process::id())), put)?;
     let here = rustix::fs::CWD;
-    renameat_with(here, &unfinished.path, here, &path, RenameFlags::NOREPLACE).map_err(|error| failed(error.into()))?;
+    renameat_with(here, &unfinished.path, here, &path, RenameFlags::NOREPLACE)?;
     unfinished.keep();
     made.keep();
     Ok(())
@@ -170,10 +260,7 @@ struct Unfinished {
 impl Unfinished {
     /// Makes the file: the creator's alone from the first moment, then with the permissions that are asked for, all in the
     /// commit that stores the value.
-    fn make(directory: &Path, put: &Put<'_>) -> Result<Unfinished, Failure> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!(".dt-{}-{count}.new", std::process::id()));
+    fn make(path: PathBuf, put: &Put<'_>) -> Result<Unfinished, Failure> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?);
         let unfinished = Unfinished { path, kept: false };
@@ -207,7 +294,7 @@ struct Directories(Vec<PathBuf>);
 
 impl Directories {
     /// Makes those that are missing, each with the permissions of the one above it.
-    fn make(entry: &Entry) -> Result<Directories, Error> {
+    fn make(entry: &Entry) -> io::Result<Directories> {
         let mut made = Directories(Vec::new());
         let all = entry.directories();
         let present = all.iter().rposition(|directory| directory.is_dir()).unwrap_or(0);
@@ -217,12 +304,11 @@ impl Directories {
                 Ok(()) => made.0.push(directory.clone()),
                 Err(error) if error.raw_os_error() == Some(libc::EEXIST) && directory.is_dir() => continue,
                 Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
-                    return Err(Error::of(entry, STORING, &io::Error::from_raw_os_error(libc::ENOTDIR)));
+                    return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
                 }
-                Err(error) => return Err(Error::of(entry, STORING, &error)),
+                Err(error) => return Err(error),
             }
-            let root = all.first() == Some(above);
-            inherit(above, directory, root).map_err(|error| Error::of(entry, STORING, &error))?;
+            inherit(above, directory, all.first() == Some(above))?;
         }
         Ok(made)
     }
