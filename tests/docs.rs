@@ -29,7 +29,7 @@ use fixture::Mount;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The pages whose examples are run.
-const PAGES: &[&str] = &["README.md", "docs/semantics.md", "docs/permissions.md", "docs/operations.md"];
+const PAGES: &[&str] = &["README.md", "docs/semantics.md", "docs/permissions.md", "docs/operations.md", "docs/dt.md"];
 
 /// Where the pages have the mount, and the store.
 const PLACE: &str = "/tmp/keys";
@@ -46,6 +46,7 @@ fn main() {
         harness::refuse(true);
     } else if !arguments.list {
         accounts::enter();
+        accounts::reachable(Path::new(env!("CARGO_BIN_EXE_dt")));
     }
     let mut trials = Vec::new();
     for page in PAGES {
@@ -120,7 +121,9 @@ fn check(block: &Block) -> Result<(), Failed> {
     shell.env("LC_ALL", "C.UTF-8").env("TZ", "UTC").env("KEYFS_MOUNT", place);
     let program = Path::new(fixture::KEYFS).parent().expect("a directory");
     let path = std::env::var("PATH").unwrap_or_default();
-    shell.env("PATH", format!("{}:{path}", program.display()));
+    let everybodys = accounts::home("bin");
+    shell.env("PATH", format!("{}:{}:{path}", everybodys.display(), program.display()));
+    shell.env_remove("KEYFS_ENV").env_remove("DATATAILR_JOB_ENVIRONMENT");
     let output = shell.output().expect("bash");
     let shown = String::from_utf8_lossy(&output.stdout).replace(place, PLACE).replace(home, HOME);
     let end = format!("\n{marker}\n");

@@ -179,16 +179,20 @@ fn pages_lead_somewhere() {
 
 #[test]
 fn each_exit_code_is_documented_once_and_alike() {
-    let help = read("src/bin/keyfs/exit.rs");
-    let codes = help.lines().filter_map(|line| {
-        let (code, meaning) = line.trim().split_once("  ")?;
-        Some((code.parse::<u8>().ok()?, meaning.trim_end_matches("\";").to_owned()))
-    });
-    let codes: Vec<_> = codes.collect();
-    assert_eq!(codes.iter().map(|(code, _)| *code).collect::<Vec<_>>(), (0..=10).collect::<Vec<u8>>());
-    let page = read("docs/operations.md");
-    for (code, meaning) in codes {
-        let row = format!("| {code} | {meaning} |");
-        assert!(page.contains(&row), "docs/operations.md has no row `{row}`");
+    for (table, last, page) in
+        [("src/bin/keyfs/exit.rs", 10, "docs/operations.md"), ("src/bin/dt/exit.rs", 7, "docs/dt.md")]
+    {
+        let help = read(table);
+        let codes = help.lines().filter_map(|line| {
+            let (code, meaning) = line.trim().split_once("  ")?;
+            Some((code.parse::<u8>().ok()?, meaning.trim_end_matches("\";").to_owned()))
+        });
+        let codes: Vec<_> = codes.collect();
+        assert_eq!(codes.iter().map(|(code, _)| *code).collect::<Vec<_>>(), (0..=last).collect::<Vec<u8>>());
+        let text = read(page);
+        for (code, meaning) in codes {
+            let row = format!("| {code} | {meaning} |");
+            assert!(text.contains(&row), "{page} has no row `{row}`");
+        }
     }
 }

@@ -27,7 +27,8 @@ pub fn keys(scope: &Scope, tree: Tree, prefix: &str) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     let (above, beginning) = prefix.rsplit_once('/').map_or(("", prefix), |(above, name)| (above, name));
     // What can't be a key begins none, and leads out of the tree.
-    if !above.is_empty() && above.split('/').any(|name| Name::parse(name.as_bytes()).is_err()) {
+    let deep = prefix.contains('/');
+    if deep && above.split('/').any(|name| Name::parse(name.as_bytes()).is_err()) {
         return Ok(listing);
     }
     let root = scope.tree(tree);

@@ -61,36 +61,43 @@ pub struct Put<'a> {
 /// That it may not be stored there, or that the condition doesn't hold.
 pub fn put(entry: &Entry, put: &Put<'_>) -> Result<(), Error> {
     for _ in 0..ATTEMPTS {
-        match put.condition {
+        let done = match put.condition {
+            Condition::Version(version) if version > 0 => existing(entry, put, Some(version))?,
             Condition::None => match existing(entry, put, None) {
-                Err(Error::NotFound { .. }) => {}
-                outcome => return outcome,
+                Err(Error::NotFound { .. }) => new(entry, put)?,
+                done => done?,
             },
-            Condition::Version(version) if version > 0 => return existing(entry, put, Some(version)),
             // Version 0 is that of what isn't there.
-            Condition::Version(_) | Condition::Absent => {
-                if entry.path().symlink_metadata().is_ok() {
-                    return Err(Error::Exists(Box::new(entry.clone())));
-                }
-            }
-        }
-        match new(entry, put) {
-            Err(Error::Exists(_)) if put.condition == Condition::None => {}
-            outcome => return outcome,
+            Condition::Version(_) | Condition::Absent => match entry.path().symlink_metadata() {
+                Ok(_) => return Err(Error::Exists(Box::new(entry.clone()))),
+                Err(_) => new(entry, put)?,
+            },
+        };
+        if done == Done::Stored {
+            return Ok(());
         }
     }
-    let reason = "others keep making and removing it; try again".to_owned();
+    let reason = "others keep changing it; try again".to_owned();
     Err(Error::System { doing: STORING, what: entry.to_string(), reason })
 }
 
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Done {
+    Stored,
+    /// Somebody else was quicker, and it is to be looked at anew.
+    Again,
+}
+
 /// A further version of a key that is there.
-fn existing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<(), Error> {
+fn existing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<Done, Error> {
     if !put.change.is_empty() || put.expires.is_some() {
         return changing(entry, put, version);
     }
     let path = entry.path();
     let file = open(&path).map_err(|error| failed(entry, version, &error))?;
-    commit(file, &path, put.value, version).map_err(|error| failed(entry, version, &error))
+    commit(file, &path, put.value, version).map_err(|error| failed(entry, version, &error))?;
+    Ok(Done::Stored)
 }
 
 /// Opens a key that is there; for this descriptor alone it is emptied, until that is closed.
@@ -100,7 +107,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// A further version with other permissions.
-fn changing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<(), Error> {
+fn changing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<Done, Error> {
     let path = entry.path();
     if !path.exists() {
         return Err(Error::missing(entry));
@@ -111,10 +118,18 @@ fn changing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<(), Er
         match stage_change(transaction, entry, put, version, (&before, &after)) {
             // Nothing can be staged in a directory that the caller may not write, whatever it may do with the key.
             Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
-            outcome => return outcome.map_err(|error| failed(entry, version, &error)),
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {
+                let now = current(entry);
+                let unchanged = version.is_none_or(|version| now == Some(version));
+                return if unchanged { Ok(Done::Again) } else { Err(changed(entry, version.unwrap_or_default(), now)) };
+            }
+            outcome => {
+                return outcome.map(|()| Done::Stored).map_err(|error| failed(entry, version, &error));
+            }
         }
     }
-    change_in_turn(entry, put, version, (&before, &after))
+    change_in_turn(entry, put, version, (&before, &after))?;
+    Ok(Done::Stored)
 }
 
 fn stage_change(
@@ -162,13 +177,19 @@ fn expire(path: &Path, expires: Option<&str>) -> io::Result<()> {
 
 fn failed(entry: &Entry, version: Option<u64>, error: &io::Error) -> Error {
     match (error.raw_os_error(), version) {
-        (Some(libc::ESTALE), Some(expected)) => {
-            let now = facts::attribute(&entry.path(), "system.keyfs.version").ok().flatten();
-            let now = now.unwrap_or_else(|| "another".to_owned());
-            Error::Changed { entry: Box::new(entry.clone()), expected, now }
-        }
+        (Some(libc::ESTALE), Some(expected)) => changed(entry, expected, current(entry)),
         _ => Error::of(entry, STORING, error),
     }
+}
+
+/// The present version.
+fn current(entry: &Entry) -> Option<u64> {
+    facts::attribute(&entry.path(), "system.keyfs.version").ok()??.parse().ok()
+}
+
+fn changed(entry: &Entry, expected: u64, now: Option<u64>) -> Error {
+    let now = now.map_or_else(|| "another".to_owned(), |version| version.to_string());
+    Error::Changed { entry: Box::new(entry.clone()), expected, now }
 }
 
 /// Writes the value and closes the file, which stores it.
@@ -182,14 +203,18 @@ fn commit(mut file: File, path: &Path, value: &[u8], version: Option<u64>) -> io
 }
 
 /// A new key: staged, or where that can't be, made under a name that nobody looks for and renamed once it is whole.
-fn new(entry: &Entry, put: &Put<'_>) -> Result<(), Error> {
-    let failed = |failure: Failure| match failure {
-        Failure::Io(error) => Error::of(entry, STORING, &error),
-        Failure::Other(error) => error,
+fn new(entry: &Entry, put: &Put<'_>) -> Result<Done, Error> {
+    let made = match Transaction::begin(entry.scope()) {
+        Some(transaction) => stage_new(transaction, entry, put),
+        None => rename_new(entry, put),
     };
-    match Transaction::begin(entry.scope()) {
-        Some(transaction) => stage_new(transaction, entry, put).map_err(failed),
-        None => rename_new(entry, put).map_err(failed),
+    match made {
+        Ok(()) => Ok(Done::Stored),
+        Err(Failure::Other(error)) => Err(error),
+        Err(Failure::Io(error)) => match error.raw_os_error() {
+            Some(libc::EEXIST | libc::ESTALE | libc::ECANCELED) => Ok(Done::Again),
+            _ => Err(Error::of(entry, STORING, &error)),
+        },
     }
 }
 
@@ -200,10 +225,7 @@ fn stage_new(mut transaction: Transaction, entry: &Entry, put: &Put<'_>) -> Resu
     let unfinished = Unfinished::make(place.clone(), put)?;
     // Somebody else may have made it since.
     setxattr(&place, IF_VERSION, b"0", XattrFlags::empty())?;
-    transaction.commit().map_err(|error| match error.raw_os_error() {
-        Some(libc::ESTALE) => io::Error::from_raw_os_error(libc::EEXIST),
-        _ => error,
-    })?;
+    transaction.commit()?;
     unfinished.keep();
     Ok(())
 }

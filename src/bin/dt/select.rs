@@ -98,7 +98,7 @@ mod tests {
         let all = [1, 2, 3, 4];
         assert_eq!(page(1, Some(2)).of(&all, None), [2, 3]);
         assert_eq!(page(3, Some(2)).of(&all, None), [4]);
-        assert_eq!(page(9, None).of(&all, Some(2)), []);
+        assert!(page(9, None).of(&all, Some(2)).is_empty());
         assert_eq!(page(0, None).of(&all, Some(2)), [1, 2]);
         assert_eq!(page(0, Some(0)).of(&all, Some(2)), all);
     }
