@@ -10,6 +10,7 @@
 //! It deliberately knows nothing of arguments, terminals and formats.
 
 pub mod accounts;
+pub mod compare;
 pub mod denied;
 pub mod edit;
 pub mod entry;
@@ -22,6 +23,7 @@ pub mod list;
 pub mod mount;
 pub mod permissions;
 pub mod put;
+pub mod relocate;
 pub mod remove;
 mod transaction;
 pub mod value;

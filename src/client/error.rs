@@ -101,7 +101,7 @@ pub enum Error {
         needs: String,
     },
     /// It was to be made, and is there.
-    #[error("{0} exists already: leave --create-only out to store a new version of it")]
+    #[error("{0} exists already: nothing was stored")]
     Exists(Box<Entry>),
     /// It was to have a certain version, and has another.
     #[error("{entry} has changed: it is at version {now}, not {expected}; read it again and decide anew")]

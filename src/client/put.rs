@@ -218,11 +218,13 @@ fn new(entry: &Entry, put: &Put<'_>) -> Result<Done, Error> {
     }
 }
 
-fn stage_new(mut transaction: Transaction, entry: &Entry, put: &Put<'_>) -> Result<(), Failure> {
+pub(super) fn stage_new(mut transaction: Transaction, entry: &Entry, put: &Put<'_>) -> Result<(), Failure> {
     stage_directories(&mut transaction, entry)?;
     let place = transaction.path(entry);
     transaction.staged(&place);
-    let unfinished = Unfinished::make(place.clone(), put)?;
+    // It may stand for a key that somebody has made since: emptied, it is no part of that. (Linux empties nothing that is
+    // made exclusively.)
+    let unfinished = Unfinished::make(place.clone(), OFlags::TRUNC, put)?;
     // Somebody else may have made it since.
     setxattr(&place, IF_VERSION, b"0", XattrFlags::empty())?;
     transaction.commit()?;
@@ -233,16 +235,17 @@ fn stage_new(mut transaction: Transaction, entry: &Entry, put: &Put<'_>) -> Resu
 /// Stages the directories above a key, those that are missing as like those above them.
 fn stage_directories(transaction: &mut Transaction, entry: &Entry) -> io::Result<()> {
     let real = entry.directories();
-    let staged = transaction.path(entry);
-    let staged: Vec<_> = staged.ancestors().skip(1).take(real.len()).map(Path::to_owned).collect();
-    for (at, pair) in staged.iter().rev().zip(staged.iter().rev().skip(1)).enumerate() {
-        let (above, directory) = pair;
-        transaction.stage_directory(directory).map_err(|error| match error.raw_os_error() {
+    for (at, directory) in transaction.directories(entry).into_iter().enumerate() {
+        if transaction.has(&directory) {
+            continue;
+        }
+        transaction.stage_directory(&directory).map_err(|error| match error.raw_os_error() {
             Some(libc::EEXIST) => io::Error::from_raw_os_error(libc::ENOTDIR),
             _ => error,
         })?;
+        let above = directory.parent().unwrap_or(&directory);
         if !real.get(at + 1).is_some_and(|real| real.is_dir()) {
-            inherit(above, directory, at == 0)?;
+            inherit(above, &directory, at == 0)?;
         }
     }
     Ok(())
@@ -254,7 +257,8 @@ fn rename_new(entry: &Entry, put: &Put<'_>) -> Result<(), Failure> {
     let parent = path.parent().unwrap_or(&path);
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let unfinished = Unfinished::make(parent.join(format!(".dt-{}-{count}.new", std::process::id())), put)?;
+    let unfinished =
+        Unfinished::make(parent.join(format!(".dt-{}-{count}.new", std::process::id())), OFlags::EXCL, put)?;
     let here = rustix::fs::CWD;
     renameat_with(here, &unfinished.path, here, &path, RenameFlags::NOREPLACE)?;
     unfinished.keep();
@@ -262,9 +266,22 @@ fn rename_new(entry: &Entry, put: &Put<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-enum Failure {
+pub(super) enum Failure {
     Io(io::Error),
     Other(Error),
+}
+
+impl Failure {
+    /// What it is for whoever wanted that key stored.
+    pub(super) fn about(self, entry: &Entry) -> Error {
+        match self {
+            Failure::Other(error) => error,
+            Failure::Io(error) => match error.raw_os_error() {
+                Some(libc::ECANCELED) => Error::of(entry, STORING, &io::Error::from_raw_os_error(libc::EAGAIN)),
+                _ => Error::of(entry, STORING, &error),
+            },
+        }
+    }
 }
 
 impl<E: Into<io::Error>> From<E> for Failure {
@@ -282,9 +299,9 @@ struct Unfinished {
 impl Unfinished {
     /// Makes the file: the creator's alone from the first moment, then with the permissions that are asked for, all in the
     /// commit that stores the value.
-    fn make(path: PathBuf, put: &Put<'_>) -> Result<Unfinished, Failure> {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)?);
+    fn make(path: PathBuf, how: OFlags, put: &Put<'_>) -> Result<Unfinished, Failure> {
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&path, flags | how, Mode::RUSR | Mode::WUSR)?);
         let unfinished = Unfinished { path, kept: false };
         let before = read(&unfinished.path)?;
         let after = put.change.apply(&before, How::Replace).map_err(Failure::Other)?;
@@ -312,11 +329,11 @@ impl Drop for Unfinished {
 }
 
 /// The directories that were made for a key; they go unless they are kept.
-struct Directories(Vec<PathBuf>);
+pub(super) struct Directories(Vec<PathBuf>);
 
 impl Directories {
     /// Makes those that are missing, each with the permissions of the one above it.
-    fn make(entry: &Entry) -> io::Result<Directories> {
+    pub(super) fn make(entry: &Entry) -> io::Result<Directories> {
         let mut made = Directories(Vec::new());
         let all = entry.directories();
         let present = all.iter().rposition(|directory| directory.is_dir()).unwrap_or(0);
@@ -335,7 +352,7 @@ impl Directories {
         Ok(made)
     }
 
-    fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.0.clear();
     }
 }

@@ -31,10 +31,15 @@ pub fn remove(entry: &Entry) -> Result<(), Error> {
         }
         outcome => outcome.map_err(|error: io::Error| Error::of(entry, "remove", &error))?,
     }
+    clear(entry);
+    Ok(())
+}
+
+/// Removes the directories above a key that are empty, as far as the caller may.
+pub(super) fn clear(entry: &Entry) {
     for directory in entry.directories().iter().skip(1).rev() {
         if std::fs::remove_dir(directory).is_err() {
             break;
         }
     }
-    Ok(())
 }

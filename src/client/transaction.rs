@@ -19,8 +19,6 @@ const ATTEMPTS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Transaction {
     place: PathBuf,
-    /// Where its environment's trees are.
-    base: PathBuf,
     commit: PathBuf,
     /// What was staged in it, those below behind those above.
     staged: Vec<PathBuf>,
@@ -35,13 +33,12 @@ impl Transaction {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let moment = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
             let name = format!("dt-{}-{moment}-{count}", std::process::id());
-            let (transactions, below) = scope.transactions().ok()?;
+            let (transactions, _) = scope.transactions().ok()?;
             let place = transactions.join(&name);
             match fs::create_dir(&place) {
                 Ok(()) => {
-                    let base = place.join(below);
                     let commit = transactions.with_file_name("commit").join(&name);
-                    return Some(Transaction { place, base, commit, staged: Vec::new(), committed: false });
+                    return Some(Transaction { place, commit, staged: Vec::new(), committed: false });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(_) => return None,
@@ -52,7 +49,22 @@ impl Transaction {
 
     /// Where a key is staged.
     pub(super) fn path(&self, entry: &Entry) -> PathBuf {
-        self.base.join(entry.tree().as_str()).join(entry.key())
+        let environment = entry.scope().transactions().map_or("", |(_, environment)| environment);
+        self.place.join(environment).join(entry.tree().as_str()).join(entry.key())
+    }
+
+    /// Where the directories above a key are staged, from below its tree's root downwards.
+    pub(super) fn directories(&self, entry: &Entry) -> Vec<PathBuf> {
+        let place = self.path(entry);
+        let below = entry.directories().len() - 1;
+        let mut directories: Vec<_> = place.ancestors().skip(1).take(below).map(Path::to_owned).collect();
+        directories.reverse();
+        directories
+    }
+
+    /// Whether something is staged there.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.staged.iter().any(|staged| staged == path)
     }
 
     /// Stages a directory, one that is there or one that is to be made.
