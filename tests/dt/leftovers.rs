@@ -110,7 +110,7 @@ fn conditions_hold_back() {
         };
         succeeds(put("one", &["--if-version", "0"]));
         fails(&put("two", &["--if-version", "0"]), 6, &["exists already"]);
-        fails(&put("two", &["--create-only"]), 6, &["key in dev exists already", "--create-only"]);
+        fails(&put("two", &["--create-only"]), 6, &["key in dev exists already", "nothing was stored"]);
         succeeds(put("two", &["--if-version", "1"]));
         fails(&put("three", &["--if-version", "1"]), 6, &["key in dev has changed", "version 2, not 1"]);
         let get = run(&mount, &ROOT, &[&["kv", "get"], secure, &["key"]].concat());

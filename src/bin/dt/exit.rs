@@ -16,7 +16,10 @@ Exit codes:
   4  permission denied
   5  no keyfs is mounted, or it isn't clear which is meant
   6  the key exists already, or was changed meanwhile
-  7  the key has expired";
+  7  the key has expired
+  8  the environments differ, where `kv diff --exit-code` asks for it
+
+`dt exec` ends as its command does: 126 if that can't be run, 127 if it isn't found.";
 
 /// The code of bad usage, which the argument parser finds.
 pub(crate) const USAGE: u8 = 2;

@@ -1,9 +1,14 @@
 //! `dt kv`: the keys of an environment. One module for each subcommand.
 
 pub(crate) mod acls;
+pub(crate) mod cp;
+pub(crate) mod diff;
+pub(crate) mod edit;
+pub(crate) mod generate;
 pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod ls;
+pub(crate) mod mv;
 pub(crate) mod put;
 pub(crate) mod restore;
 pub(crate) mod rm;
@@ -38,6 +43,11 @@ enum Command {
     Rollback(rollback::Arguments),
     Restore(restore::Arguments),
     Why(why::Arguments),
+    Diff(diff::Arguments),
+    Cp(cp::Arguments),
+    Mv(mv::Arguments),
+    Edit(edit::Arguments),
+    Generate(generate::Arguments),
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -53,5 +63,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Rollback(arguments) => rollback::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Why(arguments) => why::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Cp(arguments) => cp::run(&arguments),
+        Command::Mv(arguments) => mv::run(&arguments),
+        Command::Edit(arguments) => edit::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
     }
 }

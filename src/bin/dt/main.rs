@@ -10,6 +10,7 @@
 
 mod arguments;
 mod context;
+mod exec;
 mod exit;
 mod group;
 mod kv;
@@ -34,6 +35,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Kv(kv::Arguments),
+    Exec(exec::Arguments),
     Group(group::Arguments),
     User(user::Arguments),
 }
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     };
     let outcome = match arguments.command {
         Command::Kv(arguments) => kv::run(arguments),
+        Command::Exec(arguments) => exec::run(&arguments),
         Command::Group(arguments) => group::run(&arguments),
         Command::User(arguments) => user::run(&arguments),
     };
@@ -85,7 +88,8 @@ fn wrong_usage(error: &clap::Error, given: &[std::ffi::OsString]) -> String {
     let commands: Vec<_> =
         words.into_iter().filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).collect();
     let command = match commands.as_slice() {
-        [group, ..] if !["kv", "group", "user"].contains(group) => String::new(),
+        [group, ..] if !["kv", "exec", "group", "user"].contains(group) => String::new(),
+        ["exec", ..] => " exec".to_owned(),
         [group, command] if !command.starts_with('-') => format!(" {group} {command}"),
         [group, ..] => format!(" {group}"),
         [] => String::new(),

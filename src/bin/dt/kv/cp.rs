@@ -1,0 +1,27 @@
+//! `dt kv cp`.
+
+use keyfs::client::relocate::copy;
+
+use super::mv::Places;
+use super::put::report;
+use super::set_acls::Who;
+use crate::exit::Failure;
+
+/// Copies a key, also to another environment. The copy is a new key: yours alone, until groups are named.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    places: Places,
+    #[command(flatten)]
+    who: Who,
+    /// Store it also as a further version of a key that is there
+    #[arg(long)]
+    replace: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let change = arguments.who.change(arguments.places.secure)?;
+    let (from, to) = arguments.places.entries()?;
+    copy(&from, &to, &change, arguments.replace)?;
+    report(&to, false)
+}
