@@ -53,7 +53,8 @@ pub(crate) fn rewrite(given: &[OsString]) -> Vec<OsString> {
 /// Whether a word is a sort expression: `+` and anything, or `-` and the name of a field, which is no cluster of options.
 fn is_sort(word: &OsString) -> bool {
     let Some(word) = word.to_str() else { return false };
-    let field = |text: &str| crate::kv::ls::FIELDS.contains(&text.split_whitespace().next().unwrap_or_default());
+    let first = |text: &str| text.split([' ', ',']).next().unwrap_or_default().to_owned();
+    let field = |text: &str| crate::kv::ls::KNOWN.iter().any(|known| known.name.eq_ignore_ascii_case(&first(text)));
     word.starts_with('+') || word.strip_prefix('-').is_some_and(field)
 }
 

@@ -2,15 +2,20 @@
 
 use clap::Subcommand;
 use keyfs::client::accounts::Group;
+use keyfs::client::filter::{Field, Kind, Known};
 use serde_json::{Value as Json, json};
 
 use crate::exit::Failure;
 use crate::output;
-use crate::select::{Cell, Order, Page};
-use crate::user::{Filter, Format};
+use crate::select::Page;
+use crate::user::{Format, Which};
 
-/// What a list can be ordered by.
-const FIELDS: &[&str] = &["name", "group_id"];
+/// What a list can be narrowed down and ordered by.
+const KNOWN: &[Known] = &[
+    Known { name: "name", kind: Kind::Text },
+    Known { name: "group_id", kind: Kind::Number },
+    Known { name: "members", kind: Kind::List },
+];
 
 /// Says which groups there are and who is in them, by NSS.
 #[derive(clap::Args)]
@@ -24,7 +29,7 @@ enum Command {
     /// Lists the groups
     Ls {
         #[command(flatten)]
-        filter: Filter,
+        filter: Which,
         #[command(flatten)]
         page: Page,
         #[command(flatten)]
@@ -49,12 +54,12 @@ enum Command {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Ls { filter, page, format } => {
-            let order = filter.order(FIELDS)?;
-            let mut groups = match filter.ids("group_id")? {
+            let selection = filter.selection(KNOWN)?;
+            let groups = match filter.ids("group_id") {
                 Some(ids) => ids.into_iter().map(by_id).collect::<Result<Vec<_>, _>>()?,
                 None => Group::all()?,
             };
-            sort(&mut groups, order.as_ref());
+            let groups = selection.of(groups, field);
             format.list(&["NAME", "ID", "MEMBERS"], page.of(&groups, None), json, row)
         }
         Command::Get { format, name } => {
@@ -70,12 +75,12 @@ fn by_id(id: u32) -> Result<Group, Failure> {
     Ok(Group::find(&id.to_string())?.unwrap_or_else(|| Group::nameless(id)))
 }
 
-fn sort(groups: &mut [Group], order: Option<&Order>) {
-    let Some(order) = order else { return };
-    order.sort(groups, |group, field| match field {
-        "group_id" => Cell::Number(u64::from(group.id.0)),
-        _ => Cell::Text(group.name.clone()),
-    });
+fn field<'g>(group: &'g Group, name: &str) -> Option<Field<'g>> {
+    Some(match name {
+        "group_id" => Field::Number(group.id.0.into()),
+        "members" => Field::List(group.members.iter().map(|member| keyfs::names::user_name(*member).into()).collect()),
+        _ => Field::Text(group.name.as_str().into()),
+    })
 }
 
 fn json(group: &Group) -> Json {

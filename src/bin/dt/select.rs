@@ -1,10 +1,12 @@
-//! Which of the things listed are shown, and in what order: `--sort`, `--offset` and `--batch-size`.
+//! Which of the things listed are shown, and in what order: `--filter`, `--sort`, `--offset` and `--batch-size`.
 
-use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use keyfs::client::filter::{Field, Filter, Known, Sort};
 
 use crate::exit::Failure;
 
-/// What a list is ordered by, and how much of it is shown.
+/// How much of a list is shown.
 #[derive(clap::Args)]
 pub(crate) struct Page {
     /// How many to leave out at the beginning
@@ -26,70 +28,57 @@ impl Page {
     }
 }
 
-/// A field's value, to be put in order: what isn't there comes last.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Cell {
-    Number(u64),
-    Text(String),
-    Nothing,
+/// What a list is narrowed down to, and its order.
+pub(crate) struct Selection {
+    filter: Filter,
+    sort: Sort,
 }
 
-/// An order: fields, and whether each falls.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Order(Vec<(String, bool)>);
-
-impl Order {
-    /// Reads `+field -field field`.
-    pub(crate) fn parse(text: &str, fields: &[&str]) -> Result<Order, Failure> {
-        let term = |term: &str| {
-            let (name, falls) = match term.strip_prefix('-') {
-                Some(name) => (name, true),
-                None => (term.strip_prefix('+').unwrap_or(term), false),
-            };
-            match fields.contains(&name) {
-                true => Ok((name.to_owned(), falls)),
-                false => {
-                    let name = name.replace(char::is_control, "?");
-                    let known = fields.join(", ");
-                    Err(Failure::usage(format!("'{name}' is nothing to sort by: there are {known}, each with + or -")))
-                }
-            }
-        };
-        Ok(Order(text.split_whitespace().map(term).collect::<Result<_, _>>()?))
+impl Selection {
+    pub(crate) fn parse(filter: Option<&str>, sort: Option<&str>, known: &[Known]) -> Result<Selection, Failure> {
+        let wrong = |option: &str, error| Failure::usage(format!("the expression of {option} is wrong at {error}"));
+        Ok(Selection {
+            filter: Filter::parse(filter.unwrap_or_default(), known).map_err(|error| wrong("--filter", error))?,
+            sort: Sort::parse(sort.unwrap_or_default(), known).map_err(|error| wrong("--sort", error))?,
+        })
     }
 
     /// The fields that it takes.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+    pub(crate) fn fields(&self) -> BTreeSet<&'static str> {
+        let mut fields = self.filter.fields();
+        fields.extend(self.sort.fields());
+        fields
     }
 
-    /// Sorts a list; what is equal stays as it is.
-    pub(crate) fn sort<T>(&self, list: &mut [T], cell: impl Fn(&T, &str) -> Cell) {
-        let compare = |one: &T, other: &T| {
-            let by = |(name, falls): &(String, bool)| {
-                let order = cell(one, name).cmp(&cell(other, name));
-                if *falls { order.reverse() } else { order }
-            };
-            self.0.iter().map(by).find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
-        };
-        list.sort_by(compare);
+    /// The list with what is let through, in order; what compares alike stays as it is.
+    pub(crate) fn of<T>(&self, mut list: Vec<T>, field: impl for<'t> Fn(&'t T, &str) -> Option<Field<'t>>) -> Vec<T> {
+        list.retain(|one| self.filter.matches(&|name| field(one, name)));
+        if !self.sort.is_empty() {
+            list.sort_by(|one, other| self.sort.compare(&|name| field(one, name), &|name| field(other, name)));
+        }
+        list
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use keyfs::client::filter::Kind;
+
     use super::*;
 
+    const KNOWN: &[Known] = &[Known { name: "key", kind: Kind::Text }, Known { name: "size", kind: Kind::Number }];
+
     #[test]
-    fn orders_are_applied_in_turn() {
-        let order = Order::parse("-size +key", &["key", "size"]).unwrap();
-        let mut list = vec![("b", 1), ("a", 1), ("c", 2)];
-        order.sort(&mut list, |item, field| match field {
-            "size" => Cell::Number(item.1),
-            _ => Cell::Text(item.0.into()),
+    fn a_list_is_narrowed_down_and_ordered() {
+        let selection = Selection::parse(Some("size > 0"), Some("-size +key"), KNOWN).unwrap();
+        let list = vec![("b", 1), ("none", 0), ("a", 1), ("c", 2)];
+        let list = selection.of(list, |item, field| match field {
+            "size" => Some(Field::Number(item.1)),
+            _ => Some(Field::Text(item.0.into())),
         });
         assert_eq!(list, [("c", 2), ("a", 1), ("b", 1)]);
-        assert!(Order::parse("-colour", &["key"]).is_err());
+        assert!(Selection::parse(None, Some("-colour"), KNOWN).is_err());
+        assert!(Selection::parse(Some("colour = red"), None, KNOWN).is_err());
     }
 
     #[test]

@@ -2,14 +2,23 @@
 
 use clap::Subcommand;
 use keyfs::client::accounts::User;
+use keyfs::client::filter::{Field, Kind, Known};
 use serde_json::{Value as Json, json};
 
 use crate::exit::Failure;
 use crate::output;
-use crate::select::{Cell, Order, Page};
+use crate::select::{Page, Selection};
 
-/// What a list can be ordered by.
-const FIELDS: &[&str] = &["name", "user_id", "first_name", "last_name"];
+/// What a list can be narrowed down and ordered by.
+const KNOWN: &[Known] = &[
+    Known { name: "name", kind: Kind::Text },
+    Known { name: "user_id", kind: Kind::Number },
+    Known { name: "first_name", kind: Kind::Text },
+    Known { name: "last_name", kind: Kind::Text },
+    Known { name: "email", kind: Kind::Text },
+    Known { name: "groups", kind: Kind::List },
+    Known { name: "is_system", kind: Kind::Flag },
+];
 
 /// Says which users there are and which groups each is in, by NSS.
 #[derive(clap::Args)]
@@ -23,7 +32,7 @@ enum Command {
     /// Lists the users
     Ls {
         #[command(flatten)]
-        filter: Filter,
+        filter: Which,
         #[command(flatten)]
         page: Page,
         #[command(flatten)]
@@ -55,12 +64,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     const HEADS: &[&str] = &["NAME", "ID", "FULL NAME", "GROUPS"];
     match &arguments.command {
         Command::Ls { filter, page, format } => {
-            let order = filter.order(FIELDS)?;
-            let mut users = match filter.ids("user_id")? {
+            let selection = filter.selection(KNOWN)?;
+            let users = match filter.ids("user_id") {
                 Some(ids) => ids.into_iter().map(by_id).collect(),
                 None => User::all()?,
             };
-            sort(&mut users, order.as_ref());
+            let users = selection.of(users, field);
             format.list(HEADS, page.of(&users, None), json, row)
         }
         Command::Get { format, name } => {
@@ -80,14 +89,17 @@ fn by_id(id: u32) -> User {
     User::find(&id.to_string()).unwrap_or_else(|| User::nameless(id))
 }
 
-fn sort(users: &mut [User], order: Option<&Order>) {
-    let Some(order) = order else { return };
-    order.sort(users, |user, field| match field {
-        "user_id" => Cell::Number(u64::from(user.id.0)),
-        "first_name" => Cell::Text(user.first_name.clone()),
-        "last_name" => Cell::Text(user.last_name.clone()),
-        _ => Cell::Text(user.name.clone()),
-    });
+fn field<'u>(user: &'u User, name: &str) -> Option<Field<'u>> {
+    Some(match name {
+        "user_id" => Field::Number(user.id.0.into()),
+        "first_name" => Field::Text(user.first_name.as_str().into()),
+        "last_name" => Field::Text(user.last_name.as_str().into()),
+        "groups" => Field::List(user.groups.iter().map(|group| group.as_str().into()).collect()),
+        "is_system" => Field::Flag(user.is_system()),
+        // NSS knows of none.
+        "email" => return None,
+        _ => Field::Text(user.name.as_str().into()),
+    })
 }
 
 fn json(user: &User) -> Json {
@@ -109,8 +121,8 @@ fn row(user: &User) -> Vec<String> {
 
 /// Which of them, and in what order.
 #[derive(clap::Args)]
-pub(crate) struct Filter {
-    /// Only those with these ids, such as "user_id = [1000, 1001]"
+pub(crate) struct Which {
+    /// Which: such as "name starts_with a and not name = alice"
     #[arg(short, long, value_name = "EXPRESSION")]
     filter: Option<String>,
     /// In which order: +field or -field, several with blanks between them
@@ -118,27 +130,20 @@ pub(crate) struct Filter {
     sort: Option<String>,
 }
 
-impl Filter {
-    pub(crate) fn order(&self, fields: &[&str]) -> Result<Option<Order>, Failure> {
-        self.sort.as_deref().map(|text| Order::parse(text, fields)).transpose()
+impl Which {
+    pub(crate) fn selection(&self, known: &[Known]) -> Result<Selection, Failure> {
+        Selection::parse(self.filter.as_deref(), self.sort.as_deref(), known)
     }
 
-    /// The ids that the filter asks for, `None` without a filter. They are looked up one by one, since not every source
-    /// of NSS can list what it has; and who has an id and no account is shown under its number.
-    pub(crate) fn ids(&self, field: &str) -> Result<Option<Vec<u32>>, Failure> {
-        let Some(text) = self.filter.as_deref().filter(|text| !text.trim().is_empty()) else { return Ok(None) };
-        let ids = || {
-            let rest = text.trim().strip_prefix(field)?.trim_start().strip_prefix('=')?;
-            let rest = rest.strip_prefix('=').unwrap_or(rest).trim();
-            match rest.strip_prefix('[') {
-                None => Some(vec![rest.parse().ok()?]),
-                Some(list) => {
-                    let numbers = list.strip_suffix(']')?.split(',');
-                    numbers.map(|number| number.trim().parse().ok()).collect::<Option<Vec<u32>>>()
-                }
-            }
-        };
-        ids().map(Some).ok_or_else(|| Failure::usage(format!("the filter is not understood: write {field} = [1, 2]")))
+    /// The ids, where the filter is a list of them and nothing else. They are looked up one by one, since not every source of
+    /// NSS can list what it has; and who has an id and no account is shown under its number.
+    pub(crate) fn ids(&self, field: &str) -> Option<Vec<u32>> {
+        let rest = self.filter.as_deref()?.trim().strip_prefix(field)?.trim_start().strip_prefix('=')?;
+        let rest = rest.strip_prefix('=').unwrap_or(rest).trim();
+        match rest.strip_prefix('[') {
+            None => Some(vec![rest.parse().ok()?]),
+            Some(list) => list.strip_suffix(']')?.split(',').map(|number| number.trim().parse().ok()).collect(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `dt kv ls`.
 
 use keyfs::client::facts::Facts;
+use keyfs::client::filter::{Field, Kind, Known};
 use keyfs::client::permissions::{Ids, Words, read as permissions};
 use keyfs::client::value::{read as read_value, without_newline};
 use keyfs::client::{Entry, Error, Scope, list};
@@ -9,10 +10,20 @@ use serde_json::{Map, Value as Json, json};
 use crate::context::{mount, tree, wanted};
 use crate::exit::Failure;
 use crate::output;
-use crate::select::{Cell, Order, Page};
+use crate::select::{Page, Selection};
 
-/// What a list can be ordered by.
-pub(crate) const FIELDS: &[&str] = &["key", "environment", "version", "size", "modified", "modified_by", "expires"];
+/// What a list can be narrowed down and ordered by.
+pub(crate) const KNOWN: &[Known] = &[
+    Known { name: "key", kind: Kind::Text },
+    Known { name: "environment", kind: Kind::Text },
+    Known { name: "version", kind: Kind::Number },
+    Known { name: "size", kind: Kind::Number },
+    Known { name: "modified", kind: Kind::Time },
+    Known { name: "modified_by", kind: Kind::Text },
+    Known { name: "expires", kind: Kind::Time },
+    Known { name: "owner", kind: Kind::Text },
+    Known { name: "groups", kind: Kind::List },
+];
 
 /// How many are shown on a terminal where nothing is said.
 const PAGE: usize = 100;
@@ -41,6 +52,10 @@ pub(crate) struct Arguments {
     environment: Option<String>,
     #[command(flatten)]
     page: Page,
+    /// Which: such as "key ends_with url and modified > 2027-01-01", by key, environment, version, size, modified,
+    /// modified_by, expires, owner and groups
+    #[arg(short, long, value_name = "EXPRESSION")]
+    filter: Option<String>,
     /// In which order: +field or -field, several with blanks between them
     #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true)]
     sort: Option<String>,
@@ -54,15 +69,15 @@ struct Row {
     environment: usize,
     key: String,
     facts: Option<Facts>,
+    words: Option<Words>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let order = arguments.sort.as_deref().map(|text| Order::parse(text, FIELDS)).transpose()?;
+    let selection = Selection::parse(arguments.filter.as_deref(), arguments.sort.as_deref(), KNOWN)?;
     let scopes = scopes(arguments)?;
     let mut rows = rows(arguments, &scopes)?;
-    if let Some(order) = &order {
-        sort(arguments, &scopes, &mut rows, order)?;
-    }
+    look_up(arguments, &scopes, &mut rows, &selection)?;
+    let rows = selection.of(rows, |row, name| field(&scopes, row, name));
     let usual = (output::is_terminal() && !arguments.json).then_some(PAGE);
     let shown = arguments.page.of(&rows, usual);
     if arguments.json {
@@ -94,7 +109,7 @@ fn rows(arguments: &Arguments, scopes: &[Scope]) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for (environment, scope) in scopes.iter().enumerate() {
         let listing = list::keys(scope, tree(arguments.secure), &arguments.prefix)?;
-        rows.extend(listing.keys.into_iter().map(|key| Row { environment, key, facts: None }));
+        rows.extend(listing.keys.into_iter().map(|key| Row { environment, key, facts: None, words: None }));
         if let Some(first) = listing.closed.first() {
             let first = keyfs::client::error::Quoted(first);
             let count = match listing.closed.len() {
@@ -114,28 +129,48 @@ fn entry(arguments: &Arguments, scopes: &[Scope], row: &Row) -> Result<Entry, Fa
     Ok(scope.entry(tree(arguments.secure), &row.key)?)
 }
 
-/// Sorts the rows; what their order takes is looked up for each.
-fn sort(arguments: &Arguments, scopes: &[Scope], rows: &mut [Row], order: &Order) -> Result<(), Failure> {
-    if order.fields().any(|field| field != "key" && field != "environment") {
-        for row in rows.iter_mut() {
-            row.facts = match Facts::of(&entry(arguments, scopes, row)?) {
+/// Looks up what the selection asks of each key beyond its name.
+fn look_up(arguments: &Arguments, scopes: &[Scope], rows: &mut [Row], selection: &Selection) -> Result<(), Failure> {
+    let fields = selection.fields();
+    let words = ["owner", "groups"].iter().any(|name| fields.contains(name));
+    let facts = fields.iter().any(|name| !["key", "environment", "owner", "groups"].contains(name));
+    if !words && !facts {
+        return Ok(());
+    }
+    for row in rows {
+        let entry = entry(arguments, scopes, row)?;
+        // What has gone meanwhile has no fields but its name.
+        if words {
+            row.words = permissions(&entry.path()).ok().map(|found| Words::of(&found));
+        }
+        if facts {
+            row.facts = match Facts::of(&entry) {
                 Err(Error::NotFound { .. }) => None,
                 facts => Some(facts?),
             };
         }
     }
-    let text = |text: Option<&String>| text.map_or(Cell::Nothing, |text| Cell::Text(text.clone()));
-    order.sort(rows, |row, field| match (field, &row.facts) {
-        ("key", _) => Cell::Text(row.key.clone()),
-        ("environment", _) => Cell::Number(row.environment as u64),
-        ("version", Some(facts)) => facts.version.map_or(Cell::Nothing, Cell::Number),
-        ("size", Some(facts)) => Cell::Number(facts.size),
-        ("modified", Some(facts)) => Cell::Text(facts.modified.clone()),
-        ("modified_by", Some(facts)) => text(facts.modified_by.as_ref()),
-        ("expires", Some(facts)) => text(facts.expires.as_ref()),
-        _ => Cell::Nothing,
-    });
     Ok(())
+}
+
+fn field<'r>(scopes: &[Scope], row: &'r Row, name: &str) -> Option<Field<'r>> {
+    let number = |number: u64| Field::Number(i64::try_from(number).unwrap_or(i64::MAX));
+    let facts = row.facts.as_ref();
+    match name {
+        "key" => Some(Field::Text(row.key.as_str().into())),
+        "environment" => Some(Field::Text(scopes.get(row.environment)?.name()?.to_owned().into())),
+        "version" => facts?.version.map(number),
+        "size" => Some(number(facts?.size)),
+        "modified" => Some(Field::Time(facts?.modified.as_str().into())),
+        "modified_by" => Some(Field::Text(facts?.modified_by.as_deref()?.into())),
+        "expires" => Some(Field::Time(facts?.expires.as_deref()?.into())),
+        "owner" => Some(Field::Text(row.words.as_ref()?.owner.as_str().into())),
+        "groups" => {
+            let groups = &row.words.as_ref()?.groups;
+            Some(Field::List(groups.iter().map(|(group, _)| group.as_str().into()).collect()))
+        }
+        _ => None,
+    }
 }
 
 fn print(arguments: &Arguments, scopes: &[Scope], rows: &[Row]) -> Result<(), Failure> {
