@@ -39,6 +39,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("winnow", &["src/client/filter/", "src/client/formats/"]),
     ("granit_parser", &["src/client/formats/yaml"]),
     ("base64", &["src/client/formats/yaml", "src/bin/dt/output.rs"]),
+    ("clap_complete", &["src/bin/dt/"]),
+    ("clap_mangen", &["src/bin/dt/man.rs"]),
     ("rpassword", &["src/bin/dt/prompt.rs"]),
     ("unsafe", &["src/seal/memory.rs"]),
 ];

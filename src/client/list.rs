@@ -48,6 +48,26 @@ pub fn keys(scope: &Scope, tree: Tree, prefix: &str) -> Result<Listing, Error> {
     Ok(listing)
 }
 
+/// The keys and directories of one level whose text begins with `prefix`; directories end with a slash.
+///
+/// # Errors
+///
+/// That the directory can't be listed.
+pub fn level(scope: &Scope, tree: Tree, prefix: &str) -> Result<Vec<String>, Error> {
+    let (above, beginning) = prefix.rsplit_once('/').map_or(("", prefix), |(above, name)| (above, name));
+    if prefix.contains('/') && above.split('/').any(|name| Name::parse(name.as_bytes()).is_err()) {
+        return Ok(Vec::new());
+    }
+    let root = scope.tree(tree);
+    let start = if above.is_empty() { String::new() } else { format!("{above}/") };
+    let (mut names, mut directories) = (Vec::new(), Vec::new());
+    let outcome = list(&root, &start, beginning, &mut names, &mut directories);
+    outcome.map_err(|error| Error::system("list", &root.join(above), &error))?;
+    names.append(&mut directories);
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Adds the keys of one directory and the directories in it. `directory` is empty or ends with a slash.
 fn list(
     root: &Path,

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap_complete::engine::ArgValueCompleter;
 use keyfs::client::{Entry, Mount, Scope, Wanted};
 use keyfs::key::Tree;
 
 use crate::arguments::unquoted;
+use crate::completions::{environments, keys};
 use crate::exit::Failure;
 
 /// The variables that name the environment, the first that is set counts.
@@ -15,7 +17,7 @@ const ENVIRONMENT: [&str; 2] = ["KEYFS_ENV", "DATATAILR_JOB_ENVIRONMENT"];
 #[derive(clap::Args)]
 pub(crate) struct Where {
     /// The environment, such as dev, pre or prod [default: $KEYFS_ENV, $DATATAILR_JOB_ENVIRONMENT, else dev]
-    #[arg(short = 'e', long, visible_alias = "env", value_name = "ENV")]
+    #[arg(short = 'e', long, visible_alias = "env", value_name = "ENV", add = ArgValueCompleter::new(environments))]
     pub(crate) environment: Option<String>,
 }
 
@@ -28,7 +30,7 @@ pub(crate) struct Key {
     #[command(flatten)]
     pub(crate) place: Where,
     /// The key, such as db/password
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", add = ArgValueCompleter::new(keys))]
     pub(crate) key: String,
 }
 

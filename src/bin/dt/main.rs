@@ -9,11 +9,13 @@
 #![allow(missing_docs)] // the arguments' documentation is their help
 
 mod arguments;
+mod completions;
 mod context;
 mod exec;
 mod exit;
 mod group;
 mod kv;
+mod man;
 mod output;
 mod prompt;
 mod select;
@@ -38,9 +40,12 @@ enum Command {
     Exec(exec::Arguments),
     Group(group::Arguments),
     User(user::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
+    completions::answer();
     let given: Vec<_> = std::env::args_os().collect();
     let arguments = match Arguments::try_parse_from(arguments::rewrite(&given)) {
         Ok(arguments) => arguments,
@@ -56,6 +61,8 @@ fn main() -> ExitCode {
         Command::Exec(arguments) => exec::run(&arguments),
         Command::Group(arguments) => group::run(&arguments),
         Command::User(arguments) => user::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -88,8 +95,8 @@ fn wrong_usage(error: &clap::Error, given: &[std::ffi::OsString]) -> String {
     let commands: Vec<_> =
         words.into_iter().filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).collect();
     let command = match commands.as_slice() {
-        [group, ..] if !["kv", "exec", "group", "user"].contains(group) => String::new(),
-        ["exec", ..] => " exec".to_owned(),
+        [group, ..] if !["kv", "exec", "group", "user", "completions", "man"].contains(group) => String::new(),
+        [own @ ("exec" | "completions" | "man"), ..] => format!(" {own}"),
         [group, command] if !command.starts_with('-') => format!(" {group} {command}"),
         [group, ..] => format!(" {group}"),
         [] => String::new(),

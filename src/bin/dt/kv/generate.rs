@@ -2,6 +2,7 @@
 //!
 //! Invariant: each character is as likely as any other, and what is made is shown to nobody.
 
+use clap_complete::engine::ArgValueCompleter;
 use keyfs::client::put::{Condition, Put, put};
 use keyfs::client::value::Value;
 use keyfs::key::Tree;
@@ -9,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::put::report;
 use super::set_acls::Who;
+use crate::completions::keys;
 use crate::context::{Where, name};
 use crate::exit::Failure;
 
@@ -35,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     rotate: bool,
     /// The key, such as db/password
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", add = ArgValueCompleter::new(keys))]
     key: String,
 }
 

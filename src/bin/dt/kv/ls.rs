@@ -1,5 +1,6 @@
 //! `dt kv ls`.
 
+use clap_complete::engine::ArgValueCompleter;
 use keyfs::client::facts::Facts;
 use keyfs::client::filter::{Field, Kind, Known};
 use keyfs::client::permissions::{Ids, Words, read as permissions};
@@ -7,6 +8,7 @@ use keyfs::client::value::{read as read_value, without_newline};
 use keyfs::client::{Entry, Error, Scope, list};
 use serde_json::{Map, Value as Json, json};
 
+use crate::completions::keys;
 use crate::context::{mount, tree, wanted};
 use crate::exit::Failure;
 use crate::output;
@@ -60,7 +62,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true)]
     sort: Option<String>,
     /// What the keys begin with
-    #[arg(value_name = "PREFIX", default_value = "")]
+    #[arg(value_name = "PREFIX", default_value = "", add = ArgValueCompleter::new(keys))]
     prefix: String,
 }
 

@@ -1,9 +1,11 @@
 //! `dt kv mv`, and the arguments that it has in common with `dt kv cp`.
 
+use clap_complete::engine::ArgValueCompleter;
 use keyfs::client::Entry;
 use keyfs::client::relocate::relocate;
 
 use super::put::report;
+use crate::completions::keys;
 use crate::context::{Where, mount, name, tree, wanted};
 use crate::exit::Failure;
 
@@ -19,7 +21,7 @@ pub(crate) struct Places {
     #[arg(long, value_name = "ENV")]
     to: Option<String>,
     /// The key
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", add = ArgValueCompleter::new(keys))]
     from: String,
     /// Its new name [default: the one that it has, in the environment of --to]
     #[arg(value_name = "NEW", required_unless_present = "to")]

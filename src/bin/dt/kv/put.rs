@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use clap_complete::engine::ArgValueCompleter;
 use keyfs::client::facts::Facts;
 use keyfs::client::permissions::{Ids, read};
 use keyfs::client::put::{Condition, Put, put};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::set_acls::Who;
 use crate::arguments::unquoted;
+use crate::completions::keys;
 use crate::context::{Where, name, tree};
 use crate::exit::Failure;
 use crate::{output, prompt};
@@ -47,7 +49,7 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "value")]
     literal: bool,
     /// The key, such as db/password
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", add = ArgValueCompleter::new(keys))]
     key: String,
     /// The value; file:///PATH takes a file's content, `-` or nothing reads stdin, or asks for a secret on a terminal
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
