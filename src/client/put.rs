@@ -116,8 +116,6 @@ fn changing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<Done, 
     let after = put.change.apply(&before, How::Set)?;
     if let Some(transaction) = Transaction::begin(entry.scope()) {
         match stage_change(transaction, entry, put, version, (&before, &after)) {
-            // Nothing can be staged in a directory that the caller may not write, whatever it may do with the key.
-            Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
             Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {
                 let now = current(entry);
                 let unchanged = version.is_none_or(|version| now == Some(version));
@@ -235,7 +233,7 @@ pub(super) fn stage_new(mut transaction: Transaction, entry: &Entry, put: &Put<'
 /// Stages the directories above a key, those that are missing as like those above them.
 fn stage_directories(transaction: &mut Transaction, entry: &Entry) -> io::Result<()> {
     let real = entry.directories();
-    for (at, directory) in transaction.directories(entry).into_iter().enumerate() {
+    for (directory, (place, above)) in transaction.directories(entry).into_iter().zip(real.iter().skip(1).zip(&real)) {
         if transaction.has(&directory) {
             continue;
         }
@@ -243,10 +241,13 @@ fn stage_directories(transaction: &mut Transaction, entry: &Entry) -> io::Result
             Some(libc::EEXIST) => io::Error::from_raw_os_error(libc::ENOTDIR),
             _ => error,
         })?;
-        let above = directory.parent().unwrap_or(&directory);
-        if !real.get(at + 1).is_some_and(|real| real.is_dir()) {
-            inherit(above, &directory, at == 0)?;
+        if place.is_dir() {
+            continue;
         }
+        // What stands for a directory that is there needn't look like it.
+        let staged = directory.parent().unwrap_or(&directory);
+        let model = if above.is_dir() { above } else { staged };
+        inherit(model, &directory, real.first() == Some(above))?;
     }
     Ok(())
 }

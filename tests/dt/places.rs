@@ -83,6 +83,14 @@ fn a_bind_mount_of_an_environment_is_known() {
     assert_eq!(mount.get("prod/secrets/db/password"), b"one");
     assert_eq!(succeeds(dt(&["kv", "get", "-s", "db/password", "-e", "prod"])), b"one");
     assert_eq!(succeeds(dt(&["kv", "ls", "-s"])), b"db/password\n");
+    succeeds(dt(&["kv", "put", "-s", "db/password", "two", "-g", "payments:r,ops:-"]));
+    assert_eq!(succeeds(dt(&["kv", "acls", "-s", "-j", "db/password"])), b"{\"read\":[-20101],\"write\":[]}\n");
+    fails(&dt(&["kv", "put", "-s", "db/password", "three", "-g", "ops:r", "--if-version", "1"]), 6, &["at version 2"]);
+    assert_eq!(succeeds(dt(&["kv", "acls", "-s", "-j", "db/password"])), b"{\"read\":[-20101],\"write\":[]}\n");
+    fails(&dt(&["kv", "put", "-s", "db/password", "four", "--create-only"]), 6, &["exists already"]);
+    assert_eq!(mount.get("prod/secrets/db/password"), b"two");
+    let names = fs::read_dir(mount.path("prod/secrets/db")).unwrap().count();
+    assert_eq!(names, 1, "something is left beside the key");
     fails(&dt(&["kv", "get", "-s", "db/password", "-e", "dev"]), 3, &["shows the environment prod alone"]);
     fails(&dt(&["kv", "history", "-s", "db/password"]), 1, &[".keyfs is out of reach", "KEYFS_MOUNT"]);
     succeeds(dt(&["kv", "rm", "-s", "db/password"]));
