@@ -77,7 +77,10 @@ fn above(entry: &Entry, doing: &str) -> String {
     }
     let directories = entry.directories();
     let last = directories.iter().rev().find_map(|path| Some((path, attribute(path, GROUPS).ok()??)));
-    let Some((path, groups)) = last else { return "a directory above it is closed to you".to_owned() };
+    let Some((path, groups)) = last else {
+        let tree = entry.scope().tree(entry.tree());
+        return format!("the directory {} is closed to you", tree.parent().unwrap_or(&tree).display());
+    };
     // A name can be made where it isn't there yet; what is there and can't be looked at is behind a directory without search.
     let next = directories.iter().find(|below| below.parent() == Some(path.as_path())).cloned();
     let next = next.unwrap_or_else(|| entry.path());

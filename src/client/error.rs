@@ -100,6 +100,9 @@ pub enum Error {
         /// What it would have taken.
         needs: String,
     },
+    /// A directory keeps the caller out before there is a key to speak of.
+    #[error("{path} is closed to you: its owner may open it with chmod or setfacl", path = .0.display())]
+    Closed(PathBuf),
     /// It was to be made, and is there.
     #[error("{0} exists already: nothing was stored")]
     Exists(Box<Entry>),
@@ -165,6 +168,7 @@ impl Error {
     pub fn system(doing: &'static str, path: &Path, error: &io::Error) -> Error {
         match error.raw_os_error() {
             Some(libc::ENOTCONN) => Error::Dead(path.to_owned()),
+            Some(libc::EACCES | libc::EPERM) => Error::Closed(path.to_owned()),
             _ => Error::System { doing, what: path.display().to_string(), reason: reason(error) },
         }
     }

@@ -42,7 +42,7 @@ impl Facts {
         Ok(Facts {
             size: metadata.len(),
             version: fact("system.keyfs.version")?.and_then(|text| text.parse().ok()),
-            modified: time(metadata.mtime(), metadata.mtime_nsec()),
+            modified: time(metadata.mtime()),
             modified_by: fact("system.keyfs.modified_by")?,
             expires: fact("system.keyfs.expires")?,
         })
@@ -59,7 +59,7 @@ impl Facts {
 }
 
 /// A moment as text, to the second.
-pub(super) fn time(seconds: i64, _nanoseconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let moment = if seconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
     Timestamp::from(moment.unwrap_or(SystemTime::UNIX_EPOCH)).to_string()

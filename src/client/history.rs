@@ -46,7 +46,7 @@ pub fn versions(entry: &Entry) -> Result<Vec<Past>, Error> {
         versions.push(Past {
             version,
             size: metadata.len(),
-            modified: facts::time(metadata.mtime(), metadata.mtime_nsec()),
+            modified: facts::time(metadata.mtime()),
             modified_by: names::user_name(Uid(metadata.uid())),
         });
     }

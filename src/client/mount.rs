@@ -94,7 +94,7 @@ impl Mount {
         let whole = self.assume(wanted);
         match probe(&whole.tree(Tree::Variables)) {
             Probe::Keyfs => return Ok(whole),
-            Probe::Failed(error) => return Err(Error::system("reach", &self.0, &error)),
+            Probe::Failed(error) => return Err(self.unreachable(&whole.tree(Tree::Variables), &error)),
             Probe::Foreign => return Err(Error::NoMount(self.0.clone())),
             Probe::Nothing => {}
         }
@@ -103,6 +103,14 @@ impl Mount {
             Probe::Failed(error) => Err(Error::system("reach", &self.0, &error)),
             Probe::Foreign => Err(Error::NoMount(self.0.clone())),
             Probe::Nothing => Err(self.without(wanted)),
+        }
+    }
+
+    /// Why a tree can't be looked at. A dead mount is named as it is known, what is closed by its own place.
+    fn unreachable(&self, tree: &Path, error: &io::Error) -> Error {
+        match error.raw_os_error() {
+            Some(libc::EACCES | libc::EPERM) => Error::system("reach", tree.parent().unwrap_or(tree), error),
+            _ => Error::system("reach", &self.0, error),
         }
     }
 

@@ -79,7 +79,7 @@ impl From<Error> for Failure {
             | Error::OtherEnvironment { .. }
             | Error::IsDirectory(_)
             | Error::BelowKey { .. } => 3,
-            Error::Denied { .. } => 4,
+            Error::Denied { .. } | Error::Closed(_) => 4,
             Error::NoMount(_) | Error::Dead(_) | Error::Several(_) => 5,
             Error::Exists(_) | Error::Changed { .. } => 6,
             Error::Expired(_) => 7,
