@@ -130,7 +130,7 @@ impl Filesystem for Adapter {
             modified: mtime.map(set_time),
         };
         let set = self.serve(Operation::Setattr, || match self.root.inode(number) {
-            Inode::Staged(id) => Ok((self.set_staged(&Caller::of(request), id, change)?, FLEETING)),
+            Inode::Staged(id) => Ok((self.set_staged(&Caller::of(request), id, handle, change)?, FLEETING)),
             Inode::Node(_) | Inode::Control(_) => {
                 let attributes = self.set(request, self.node(number)?, handle, change)?;
                 Ok((self.root.attributes(&attributes), lifetime(&attributes)))
@@ -190,7 +190,7 @@ impl Filesystem for Adapter {
             match self.root.inode(number) {
                 Inode::Control(_) if changes(mode) => Err(Error::Denied("control files are for reading alone")),
                 Inode::Control(control) => self.control_open(&caller, control),
-                Inode::Staged(id) => Ok(Handle::Staged(self.open_staged(&caller, id, mode)?)),
+                Inode::Staged(id) => Ok(Handle::Staged(self.open_staged(&caller, id, mode, false)?)),
                 Inode::Node(id) => {
                     let file = self.namespace.open(&caller, id, mode)?;
                     if changes(mode) || self.namespace.is_behind(&file) {

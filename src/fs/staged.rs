@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use fuser::FileAttr;
+use fuser::{FileAttr, FileHandle};
 
 use super::caller::Caller;
 use super::control::TRANSACTIONS;
@@ -27,6 +27,8 @@ use crate::tree::{Actor, Alteration, AttributeChange, Attributes, Error, OpenMod
 pub(super) struct StagedFile {
     id: StagedId,
     mode: OpenMode,
+    /// Whether it was staged as it was opened.
+    made: bool,
     /// Who was let in last, where it is a secret.
     reader: Mutex<Option<Reader>>,
 }
@@ -60,9 +62,15 @@ impl Adapter {
         Ok(self.namespace.staged_above(id)?.map_or(Inode::Control(TRANSACTIONS), Inode::Staged))
     }
 
-    pub(super) fn open_staged(&self, actor: &dyn Actor, id: StagedId, mode: OpenMode) -> Result<StagedFile, Error> {
+    pub(super) fn open_staged(
+        &self,
+        actor: &dyn Actor,
+        id: StagedId,
+        mode: OpenMode,
+        made: bool,
+    ) -> Result<StagedFile, Error> {
         let reader = self.namespace.stage_open(actor, id, mode)?;
-        Ok(StagedFile { id, mode, reader: Mutex::new(reader) })
+        Ok(StagedFile { id, mode, made, reader: Mutex::new(reader) })
     }
 
     /// Stages a file and opens it.
@@ -76,11 +84,15 @@ impl Adapter {
         exclusive: bool,
     ) -> Result<(FileAttr, Duration, Handle), Error> {
         let name = Name::try_from(name)?;
-        let (id, _) = match self.namespace.stage_file(actor, parent, &name, mode, umask) {
-            Err(Error::Exists) if !exclusive => self.namespace.staged_lookup(parent, &name)?,
-            staged => staged?,
+        let (id, made) = match self.namespace.stage_file(actor, parent, &name, mode, umask) {
+            Err(Error::Exists) if !exclusive => (self.namespace.staged_lookup(parent, &name)?.0, false),
+            staged => (staged?.0, true),
         };
-        let file = self.open_staged(actor, id, how)?;
+        if made && exclusive {
+            // Who insists on making it knows that it is empty.
+            self.namespace.stage_size(actor, id, true, 0)?;
+        }
+        let file = self.open_staged(actor, id, how, made)?;
         let attributes = self.staged_attributes((id, self.namespace.staged(id)?));
         Ok((attributes, FLEETING, Handle::Staged(file)))
     }
@@ -118,13 +130,21 @@ impl Adapter {
             return Err(Error::BadHandle);
         }
         let at = (!file.mode.append).then_some(offset);
-        self.namespace.stage_write(actor, file.id, at, data)
+        self.namespace.stage_write(actor, file.id, at, file.made, data)
     }
 
-    pub(super) fn set_staged(&self, caller: &Caller, id: StagedId, change: SetAttr) -> Result<FileAttr, Error> {
+    pub(super) fn set_staged(
+        &self,
+        caller: &Caller,
+        id: StagedId,
+        handle: Option<FileHandle>,
+        change: SetAttr,
+    ) -> Result<FileAttr, Error> {
         let SetAttr { size, mode, owner, group, accessed, modified } = change;
         if let Some(length) = size {
-            self.namespace.stage_size(caller, id, length)?;
+            let handle = handle.and_then(|handle| self.handles.get(handle));
+            let made = matches!(handle.as_deref(), Some(Handle::Staged(file)) if file.made);
+            self.namespace.stage_size(caller, id, made, length)?;
         }
         if mode.is_some() || owner.is_some() || group.is_some() || accessed.is_some() || modified.is_some() {
             let change = AttributeChange { mode, owner, group, accessed, modified };

@@ -332,6 +332,36 @@ fn programs_that_write_files_stage_them() {
     assert!(said.contains("No data available"), "{said}");
     shell(&mount, ALICES, "echo end >> $T/dev/variables/app/x/one; mv $T .keyfs/commit/");
     assert_eq!(shell(&mount, ALICES, "cat dev/variables/app/x/one"), "ONE\nmore\nend\n");
+    // Who has just made it takes it for empty, however it was made.
+    let program = r#"
+import os, sys
+os.chdir(sys.argv[1])
+T = ".keyfs/transactions/t/dev/variables/"
+W, C, E, R, A = os.O_WRONLY, os.O_CREAT, os.O_EXCL, os.O_RDWR, os.O_APPEND
+for flags, staged in [(W | C, b"xy"), (W | C | E, b"xy"), (R | C | E, b"xy"), (W | C | A, b"oldxy"), (W | C | E | A, b"xy"), (W | C | E, b"")]:
+    open("dev/variables/over", "wb").write(b"old")
+    os.mkdir(".keyfs/transactions/t")
+    handle = os.open(T + "over", flags, 0o600)
+    if staged: assert os.write(handle, b"x") == 1 and os.write(handle, b"y") == 1
+    if flags & R: assert os.pread(handle, 9, 0) == b"xy"
+    os.close(handle)
+    os.rename(".keyfs/transactions/t", ".keyfs/commit/t")
+    assert open("dev/variables/over", "rb").read() == staged, (flags, staged, open("dev/variables/over", "rb").read())
+open("dev/variables/over", "wb").write(b"old")
+os.mkdir(".keyfs/transactions/t")
+handle = os.open(T + "over", W | C, 0o600)
+os.ftruncate(handle, 2), os.close(handle)
+os.rename(".keyfs/transactions/t", ".keyfs/commit/t")
+assert open("dev/variables/over", "rb").read() == b"\0\0"
+print("fine")
+"#;
+    let output = ALICES.python(program, &[mount.root().to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "fine\n", "{}", String::from_utf8_lossy(&output.stderr));
+    shell(
+        &mount,
+        ALICES,
+        &format!("mkdir $T; cp {from}/x/one $T/dev/variables/over; mv $T .keyfs/commit; cat dev/variables/over"),
+    );
     // Between what is staged and what is there, names don't move.
     shell(&mount, ALICES, "mkdir $T; echo 1 > $T/dev/variables/k");
     let program = r#"

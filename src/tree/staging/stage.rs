@@ -140,7 +140,7 @@ impl Namespace {
             reader = Some(Reader::of(actor));
         }
         if mode.truncate {
-            self.stage_size(actor, id, 0)?;
+            self.stage_size(actor, id, false, 0)?;
         }
         Ok(reader)
     }
@@ -180,9 +180,20 @@ impl Namespace {
         Ok((show(bytes.get(start..end).unwrap_or_default()), reader))
     }
 
-    /// Puts `data` at an offset of what is staged, or at its end.
-    pub fn stage_write(&self, actor: &dyn Actor, id: StagedId, at: Option<u64>, data: &[u8]) -> Result<(), Error> {
+    /// Puts `data` at an offset of what is staged, or at its end. Whoever has just made a file takes it for an empty one, also where
+    /// it stands for one that is there: `made` says so.
+    pub fn stage_write(
+        &self,
+        actor: &dyn Actor,
+        id: StagedId,
+        at: Option<u64>,
+        made: bool,
+        data: &[u8],
+    ) -> Result<(), Error> {
         self.change_value(actor, id, |entry, limit| {
+            if made && at.is_some() {
+                entry.value.begin(entry.is_secret());
+            }
             let start = at.unwrap_or(entry.value.len());
             if start.checked_add(data.len() as u64).is_none_or(|end| end > limit) {
                 return Err(Error::ValueTooLarge(limit));
@@ -193,8 +204,11 @@ impl Namespace {
     }
 
     /// Gives what is staged of a value another length.
-    pub fn stage_size(&self, actor: &dyn Actor, id: StagedId, length: u64) -> Result<(), Error> {
+    pub fn stage_size(&self, actor: &dyn Actor, id: StagedId, made: bool, length: u64) -> Result<(), Error> {
         self.change_value(actor, id, |entry, limit| {
+            if made {
+                entry.value.begin(entry.is_secret());
+            }
             if length > limit {
                 return Err(Error::ValueTooLarge(limit));
             }

@@ -67,6 +67,13 @@ impl Staging {
         }
     }
 
+    /// Begins with nothing, unless something is staged.
+    pub(super) fn begin(&mut self, secret: bool) {
+        if let Staging::Kept = self {
+            *self = Staging::Whole(Bytes::new(secret));
+        }
+    }
+
     /// Puts `data` at an offset, or at the end. `exists` says whether there is a value that stays where nothing is staged: of that
     /// nothing is known here, so that parts of it can't be replaced.
     pub(super) fn write(&mut self, secret: bool, exists: bool, at: Option<u64>, data: &[u8]) -> Result<(), Error> {

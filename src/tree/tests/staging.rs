@@ -53,8 +53,8 @@ impl Stage<'_> {
             Ok(id) => id,
             Err(_) => self.touch(who, path)?,
         };
-        self.world.ns.stage_size(who, id, 0)?;
-        self.world.ns.stage_write(who, id, Some(0), value)?;
+        self.world.ns.stage_size(who, id, false, 0)?;
+        self.world.ns.stage_write(who, id, Some(0), false, value)?;
         Ok(id)
     }
 
@@ -256,8 +256,8 @@ fn an_entry_that_is_there_keeps_what_is_not_staged() {
     let id = stage.touch(&svc, "dev/secrets/key").unwrap();
     // It isn't taken for empty, nor changed in part.
     refused!(stage.read(&svc, "dev/secrets/key"), Error::NothingStaged);
-    refused!(world.ns.stage_write(&svc, id, Some(1), b"x"), Error::Invalid(_));
-    refused!(world.ns.stage_size(&svc, id, 2), Error::Invalid(_));
+    refused!(world.ns.stage_write(&svc, id, Some(1), false, b"x"), Error::Invalid(_));
+    refused!(world.ns.stage_size(&svc, id, false, 2), Error::Invalid(_));
     stage.groups(&svc, "dev/secrets/key", "50:r").unwrap();
     stage.commit(&svc).unwrap();
     assert_eq!(
@@ -267,7 +267,7 @@ fn an_entry_that_is_there_keeps_what_is_not_staged() {
     // What is appended stands behind what is there then.
     let stage = world.stage(&svc, "t");
     let id = stage.touch(&svc, "dev/secrets/key").unwrap();
-    world.ns.stage_write(&svc, id, None, b"+2").unwrap();
+    world.ns.stage_write(&svc, id, None, false, b"+2").unwrap();
     world.put(&svc, "dev/secrets/key", b"two").unwrap();
     stage.commit(&svc).unwrap();
     assert_eq!(world.get(&svc, "dev/secrets/key").unwrap(), b"two+2");
@@ -380,7 +380,7 @@ fn what_is_staged_takes_a_bounded_share_and_is_dropped_when_it_is_left() {
     refused!(stage.put(&svc, "dev/variables/k32", &value), Error::Quota(_));
     refused!(world.ns.stage_alteration(&svc, first, Alteration::Note(b"n", b"x", Note::Set)), Error::Quota(_));
     assert!(world.ns.staged_notes(first).unwrap().is_empty() && stage.read(&svc, "dev/variables/k0").unwrap() == value);
-    refused!(world.ns.stage_write(&svc, first, Some(1 << 20), b"x"), Error::ValueTooLarge(_));
+    refused!(world.ns.stage_write(&svc, first, Some(1 << 20), false, b"x"), Error::ValueTooLarge(_));
     // What is taken back makes room.
     let (parent, last) = stage.seat("dev/variables/k31");
     world.ns.unstage(parent, &last, Kind::File).unwrap();
