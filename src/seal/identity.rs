@@ -230,5 +230,9 @@ mod tests {
         assert_eq!(identities.known(two).unwrap(), Some(Fingerprint([4; 16])));
         std::fs::write(identities.known_stores(), "something else\n").unwrap();
         assert!(matches!(identities.known(one), Err(IdentityError::KnownLine(_, 1))));
+        // What can't be read is not taken for a list without the store.
+        std::fs::remove_file(identities.known_stores()).unwrap();
+        std::fs::create_dir(identities.known_stores()).unwrap();
+        assert!(matches!(identities.known(one), Err(IdentityError::Io(..))));
     }
 }
