@@ -1,5 +1,6 @@
 //! The tree without a mount: on rows in memory, with a clock that is set by hand and an audit log that can fail.
 
+mod abuse;
 mod closing;
 mod events;
 mod faults;

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::change::draw_id;
 use super::super::history::may_search;
-use super::super::row::{Entry, Node, key};
+use super::super::row::{Entry, Node, Place, key};
 use super::super::view::{Stored, View};
 use super::super::write::Content;
 use super::super::{Actor, Draft, Error, Namespace, permits};
@@ -174,10 +174,15 @@ impl Namespace {
         let Some(real) = entry.real.as_ref().filter(|_| entry.is_fixed()) else {
             return self.draft_entry_of(actor, draft, walk, id, entry);
         };
-        // Environments and their trees are what they were, or gone.
+        // Environments and their trees are what they were, or gone. They are in every transaction, and asked for what is in them alone.
+        if real.node.place == Place::Environment || entry.children.is_empty() {
+            return Ok(());
+        }
         self.step(draft, walk, |view, part| {
-            let parent = view.directory(real.id)?.content.parent;
-            may_pass(actor, view, part, parent).map(drop)
+            let environment = view.directory(real.id)?.content.parent;
+            let above = may_pass(actor, view, part, environment)?.content.parent;
+            // Of a mount of one environment, the directory above it is no part.
+            if entry.parent == entry.transaction { Ok(()) } else { may_pass(actor, view, part, above).map(drop) }
         })?;
         walk.real.insert(id, real.id);
         Ok(())

@@ -7,25 +7,25 @@ use crate::store::fault::Fault;
 
 const NONE: Version = Version(0);
 
-fn svc() -> Who {
+pub(super) fn svc() -> Who {
     Who::new(7, 30, &[])
 }
 
 /// A transaction, with paths below it.
-struct Stage<'w> {
-    world: &'w World,
+pub(super) struct Stage<'w> {
+    pub(super) world: &'w World,
     name: Name,
 }
 
 impl World {
-    fn stage<'w>(&'w self, who: &Who, text: &str) -> Stage<'w> {
+    pub(super) fn stage<'w>(&'w self, who: &Who, text: &str) -> Stage<'w> {
         self.ns.begin(who, &name(text), None).unwrap();
         Stage { world: self, name: name(text) }
     }
 }
 
 impl Stage<'_> {
-    fn at(&self, path: &str) -> Result<StagedId, Error> {
+    pub(super) fn at(&self, path: &str) -> Result<StagedId, Error> {
         let mut id = self.world.ns.transaction(&self.name)?.0;
         for part in path.split('/').filter(|part| !part.is_empty()) {
             id = self.world.ns.staged_lookup(id, &name(part))?.0;
@@ -33,22 +33,22 @@ impl Stage<'_> {
         Ok(id)
     }
 
-    fn seat(&self, path: &str) -> (StagedId, Name) {
+    pub(super) fn seat(&self, path: &str) -> (StagedId, Name) {
         let (above, last) = path.rsplit_once('/').unwrap_or(("", path));
         (self.at(above).unwrap(), name(last))
     }
 
-    fn mkdir(&self, who: &Who, path: &str) -> Result<StagedId, Error> {
+    pub(super) fn mkdir(&self, who: &Who, path: &str) -> Result<StagedId, Error> {
         let (parent, name) = self.seat(path);
         Ok(self.world.ns.stage_directory(who, parent, &name, mode(0o755), mode(0o022))?.0)
     }
 
-    fn touch(&self, who: &Who, path: &str) -> Result<StagedId, Error> {
+    pub(super) fn touch(&self, who: &Who, path: &str) -> Result<StagedId, Error> {
         let (parent, name) = self.seat(path);
         Ok(self.world.ns.stage_file(who, parent, &name, mode(0o640), mode(0))?.0)
     }
 
-    fn put(&self, who: &Who, path: &str, value: &[u8]) -> Result<StagedId, Error> {
+    pub(super) fn put(&self, who: &Who, path: &str, value: &[u8]) -> Result<StagedId, Error> {
         let id = match self.at(path) {
             Ok(id) => id,
             Err(_) => self.touch(who, path)?,
@@ -58,7 +58,7 @@ impl Stage<'_> {
         Ok(id)
     }
 
-    fn rm(&self, who: &Who, path: &str) -> Result<(), Error> {
+    pub(super) fn rm(&self, who: &Who, path: &str) -> Result<(), Error> {
         let id = match self.at(path) {
             Ok(id) => id,
             Err(_) => self.touch(who, path)?,
@@ -66,23 +66,23 @@ impl Stage<'_> {
         self.world.ns.stage_removal(who, id)
     }
 
-    fn groups(&self, who: &Who, path: &str, text: &str) -> Result<(), Error> {
+    pub(super) fn groups(&self, who: &Who, path: &str, text: &str) -> Result<(), Error> {
         let groups = edit::parse_groups(text, &|_| None).unwrap();
         self.world.ns.stage_alteration(who, self.at(path)?, Alteration::Groups(&groups))
     }
 
-    fn read(&self, who: &Who, path: &str) -> Result<Vec<u8>, Error> {
+    pub(super) fn read(&self, who: &Who, path: &str) -> Result<Vec<u8>, Error> {
         let id = self.at(path)?;
         let reader = self.world.ns.stage_open(who, id, READ)?;
         Ok(self.world.ns.stage_read(who, id, reader, 0, u32::MAX, <[u8]>::to_vec)?.0)
     }
 
-    fn commit(&self, who: &Who) -> Result<Committed, Error> {
+    pub(super) fn commit(&self, who: &Who) -> Result<Committed, Error> {
         self.world.ns.commit_transaction(who, &self.name)
     }
 
     /// Why the last commit failed.
-    fn error(&self, who: &Who) -> String {
+    pub(super) fn error(&self, who: &Who) -> String {
         String::from_utf8(self.read(who, ".error").unwrap()).unwrap()
     }
 }
