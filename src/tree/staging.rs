@@ -36,7 +36,11 @@ use crate::key::{Environment, Name, Tree};
 const TRANSACTIONS: usize = 16;
 
 /// So many names there may be in a transaction: with the rows that each takes, as many as a store takes in one batch.
-const NAMES: usize = 16_000;
+const NAMES: u64 = 16_000;
+
+/// So many directories they may be in, each counted for each name: a commit looks at all of them, while the kernel lets nobody
+/// else rename.
+const STEPS: u64 = 16 * NAMES;
 
 /// So many bytes the values and notes of a transaction may be, for the same reason; and so much memory everything that a user
 /// has staged may take.
@@ -45,6 +49,9 @@ const MEMORY: u64 = 128 << 20;
 
 /// What a staged secret takes at the least: a page that is locked.
 const PAGE: u64 = 4096;
+
+/// What a name takes in memory without its notes, ACLs and value.
+const NAME: u64 = 1024;
 
 /// A transaction of more names than this takes a while to commit, so that only a few such are committed at a time.
 const LARGE: usize = 64;
@@ -71,6 +78,8 @@ struct Real {
 struct Staged {
     transaction: StagedId,
     parent: StagedId,
+    /// In how many directories it is.
+    depth: u64,
     /// As it is to be. Its `parent` means nothing.
     node: Node,
     children: BTreeMap<Name, StagedId>,
@@ -88,6 +97,9 @@ struct Staged {
 /// What something that is staged takes.
 #[derive(Clone, Copy, Default)]
 struct Share {
+    names: u64,
+    /// Directories that it is in.
+    steps: u64,
     /// Bytes of values and notes, which become rows.
     bytes: u64,
     /// Memory for these and for ACLs.
@@ -98,7 +110,6 @@ struct Transaction {
     name: Name,
     owner: Uid,
     touched: Timestamp,
-    names: usize,
     share: Share,
     /// Whether it is being committed: nothing is staged in it then.
     busy: bool,
@@ -137,6 +148,7 @@ impl Staged {
         Staged {
             transaction,
             parent,
+            depth: 0,
             node,
             children: BTreeMap::new(),
             real,
@@ -155,14 +167,19 @@ impl Staged {
         })
     }
 
+    /// What stands in every transaction, or says why its commit failed, takes nothing of what there may be.
     fn share(&self) -> Share {
-        let permissions = &self.node.permissions;
-        let acls = [&permissions.acl, &permissions.default].into_iter().flatten();
+        if self.is_fixed() || self.node.place == Place::Root {
+            return Share::default();
+        }
+        let nodes = || [Some(&self.node), self.real.as_ref().map(|real| &real.node)].into_iter().flatten();
+        let acls = nodes().flat_map(|node| [&node.permissions.acl, &node.permissions.default]).flatten();
         let acls: usize = acls.map(|acl| acl.users().len() + acl.groups().len()).sum();
-        let notes = notes_bytes(&self.node.notes) as u64;
+        let notes: usize = nodes().map(|node| notes_bytes(&node.notes)).sum();
         let value = self.value.len();
         let held = if self.is_secret() { value.next_multiple_of(PAGE) } else { value };
-        Share { bytes: value + notes, memory: held + notes + 16 * acls as u64 }
+        let bytes = value + notes_bytes(&self.node.notes) as u64;
+        Share { names: 1, steps: self.depth, bytes, memory: NAME + held + notes as u64 + 16 * acls as u64 }
     }
 
     fn is_secret(&self) -> bool {
@@ -197,7 +214,6 @@ impl Tables {
     fn revise(
         &mut self,
         id: StagedId,
-        owner: Uid,
         change: impl FnOnce(&mut Staged) -> Result<(), Error>,
         undo: impl FnOnce(&mut Staged),
     ) -> Result<(), Error> {
@@ -205,38 +221,61 @@ impl Tables {
         let (transaction, before) = (entry.transaction, entry.share());
         let changed = change(entry);
         let after = entry.share();
-        let (mut bytes, mut memory) = (0, 0);
-        for (other, Transaction { share, owner: whose, .. }) in &self.transactions {
-            bytes += if *other == transaction { share.bytes } else { 0 };
-            memory += if *whose == owner { share.memory } else { 0 };
-        }
-        let more = |before: u64, after: u64, all: u64, limit: u64| after > before && all + (after - before) > limit;
-        let beyond = more(before.bytes, after.bytes, bytes, BYTES) || more(before.memory, after.memory, memory, MEMORY);
-        let entry = self.entry_mut(id)?;
-        if beyond {
+        let spent = self.spend(transaction, before, after);
+        if spent.is_err() {
+            let entry = self.entry_mut(id)?;
             undo(entry);
+            let after = entry.share();
+            // It takes no more than before.
+            self.spend(transaction, before, after)?;
         }
-        let after = entry.share();
-        if let Some(Transaction { share, .. }) = self.transactions.get_mut(&transaction) {
-            share.bytes = (share.bytes + after.bytes).saturating_sub(before.bytes);
-            share.memory = (share.memory + after.memory).saturating_sub(before.memory);
-        }
-        if beyond {
-            Err(Error::Quota("a transaction takes at most 32 MiB, and all of a user's 128 MiB of memory"))
-        } else {
-            changed
-        }
+        spent.and(changed)
     }
 
-    fn insert(&mut self, entry: Staged) -> Result<StagedId, Error> {
+    /// Counts what an entry takes instead of what it took before, unless that is more than there may be.
+    fn spend(&mut self, transaction: StagedId, before: Share, after: Share) -> Result<(), Error> {
+        let all = self.transactions.get(&transaction).ok_or(Error::Gone)?;
+        let of_user = self.transactions.values().filter(|other| other.owner == all.owner);
+        let memory = of_user.map(|other| other.share.memory).sum();
+        let beyond = |part: fn(&Share) -> u64, all: u64, limit: u64| {
+            let (before, after) = (part(&before), part(&after));
+            after > before && all + (after - before) > limit
+        };
+        let quota = if beyond(|share| share.names, all.share.names, NAMES) {
+            Some("a transaction has at most 16,000 names")
+        } else if beyond(|share| share.steps, all.share.steps, STEPS) {
+            Some("the names of a transaction are in at most 256,000 directories, each counted for each name")
+        } else if beyond(|share| share.bytes, all.share.bytes, BYTES) || beyond(|share| share.memory, memory, MEMORY) {
+            Some("a transaction takes at most 32 MiB, and all of a user's 128 MiB of memory")
+        } else {
+            None
+        };
+        if let Some(quota) = quota {
+            return Err(Error::Quota(quota));
+        }
+        if let Some(Transaction { share, .. }) = self.transactions.get_mut(&transaction) {
+            let moved = |all: u64, part: fn(&Share) -> u64| (all + part(&after)).saturating_sub(part(&before));
+            *share = Share {
+                names: moved(share.names, |share| share.names),
+                steps: moved(share.steps, |share| share.steps),
+                bytes: moved(share.bytes, |share| share.bytes),
+                memory: moved(share.memory, |share| share.memory),
+            };
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, mut entry: Staged) -> Result<StagedId, Error> {
         let name = entry.node.name.clone().ok_or(Error::NotFound)?;
-        self.last += 1;
-        let id = StagedId(self.last);
-        let above = self.entry_mut(entry.parent)?;
+        let above = self.entry(entry.parent)?;
         if above.children.contains_key(&name) {
             return Err(Error::Exists);
         }
-        above.children.insert(name, id);
+        entry.depth = above.depth + 1;
+        self.spend(entry.transaction, Share::default(), entry.share())?;
+        self.last += 1;
+        let id = StagedId(self.last);
+        self.entry_mut(entry.parent)?.children.insert(name, id);
         self.entries.insert(id, entry);
         Ok(id)
     }
@@ -315,8 +354,7 @@ impl Namespace {
         tables.entries.insert(id, Staged::new(id, id, root, None));
         tables.names.insert(name.clone(), id);
         let owner = actor.uid();
-        let transaction =
-            Transaction { name: name.clone(), owner, touched: now, names: 0, share: Share::default(), busy: false };
+        let transaction = Transaction { name: name.clone(), owner, touched: now, share: Share::default(), busy: false };
         tables.transactions.insert(id, transaction);
         for (environment, node) in environments {
             let real = Real { id: environment, node };
@@ -361,7 +399,7 @@ impl Namespace {
         if transaction.busy {
             return Err(Error::Busy);
         }
-        if transaction.names > 0 {
+        if transaction.share.names > 0 {
             return Err(Error::NotEmpty);
         }
         tables.drop_transaction(id);

@@ -5,12 +5,14 @@ use super::super::open::OpenMode;
 use super::super::row::{Node, Place};
 use super::super::{Actor, Alteration, Attributes, Error, Namespace, creator, with_groups};
 use super::value::Staging;
-use super::{NAMES, PRIVATE, Staged, StagedId, Tables, attributes, look, without_value};
+use super::{PRIVATE, Share, Staged, StagedId, Tables, attributes, look, without_value};
 use crate::access::gate;
 use crate::access::{Kind, Mode, Permissions, create};
 use crate::id::{Gid, NodeId, Uid, Version};
 use crate::key::Name;
 use crate::tree::attributes::{Change, SetTime};
+
+const READ_ALONE: Error = Error::Denied("what a commit failed for is for reading alone");
 
 /// Who has read a staged secret through an open file last, and was let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,9 +65,7 @@ impl Namespace {
         let now = self.clock.now();
         let (transaction, above, seat) = {
             let mut tables = self.transactions.tables();
-            if tables.touch(actor, parent, now)?.names >= NAMES {
-                return Err(Error::Quota("a transaction has at most 16,000 names"));
-            }
+            tables.touch(actor, parent, now)?;
             let above = tables.entry(parent)?;
             if above.node.kind == Kind::File {
                 return Err(Error::NotADirectory);
@@ -106,9 +106,6 @@ impl Namespace {
         };
         let mut tables = self.transactions.tables();
         let id = tables.insert(entry)?;
-        if let Some(transaction) = tables.transactions.get_mut(&transaction) {
-            transaction.names += 1;
-        }
         Ok((id, attributes(tables.entry(id)?)))
     }
 
@@ -123,7 +120,7 @@ impl Namespace {
                 return Err(Error::IsADirectory);
             }
             if entry.node.place == Place::Root && (mode.write || mode.truncate) {
-                return Err(Error::Denied("what a commit failed for is for reading alone"));
+                return Err(READ_ALONE);
             }
             if mode.read && entry.real.is_some() && matches!(entry.value, Staging::Kept | Staging::Appended(_)) {
                 // Whoever takes it for the value must not find it empty.
@@ -231,6 +228,9 @@ impl Namespace {
             if entry.node.kind == Kind::Directory {
                 return Err(Error::IsADirectory);
             }
+            if entry.node.place == Place::Root {
+                return Err(READ_ALONE);
+            }
             if entry.removal {
                 return Err(Error::Invalid(
                     "the entry is staged to be removed; unlink it here to stage something else",
@@ -240,7 +240,7 @@ impl Namespace {
             (entry.node.modified, entry.node.changed, entry.modified) = (now, now, None);
             Ok(())
         };
-        tables.revise(id, actor.uid(), change, without_value)
+        tables.revise(id, change, without_value)
     }
 
     /// Stages a change of an entry's attributes.
@@ -266,7 +266,7 @@ impl Namespace {
             }
             Ok(())
         };
-        tables.revise(id, actor.uid(), alter, |entry| entry.node = before)
+        tables.revise(id, alter, |entry| entry.node = before)
     }
 
     /// Stages the removal of the entry that a staged one stands for.
@@ -283,7 +283,7 @@ impl Namespace {
             (entry.removal, entry.value) = (true, Staging::Kept);
             Ok(())
         };
-        tables.revise(id, actor.uid(), remove, |_| ())
+        tables.revise(id, remove, |_| ())
     }
 
     /// Has the commit insist on the version that a staged file replaces; 0 for none.
@@ -362,20 +362,14 @@ impl Namespace {
             }
             Ok(())
         };
-        tables.revise(new, actor.uid(), take, without_value)
+        tables.revise(new, take, without_value)
     }
 }
 
 impl Tables {
     /// Takes an entry off what its transaction counts.
     fn uncount(&mut self, transaction: StagedId, removed: &Staged) {
-        if let Some(transaction) = self.transactions.get_mut(&transaction) {
-            let share = removed.share();
-            transaction.share.bytes = transaction.share.bytes.saturating_sub(share.bytes);
-            transaction.share.memory = transaction.share.memory.saturating_sub(share.memory);
-            if !removed.is_fixed() && removed.node.place != Place::Root {
-                transaction.names = transaction.names.saturating_sub(1);
-            }
-        }
+        // Less is never refused.
+        let _ = self.spend(transaction, removed.share(), Share::default());
     }
 }

@@ -22,3 +22,70 @@ fn what_nothing_is_staged_in_is_not_asked() {
     refused!(stage.commit(&other), Error::Denied(_));
     assert!(stage.error(&other).starts_with("prod/variables: permission denied"), "{}", stage.error(&other));
 }
+
+#[test]
+fn what_is_taken_back_gives_no_more_than_it_took() {
+    let world = World::new();
+    let svc = svc();
+    world.put(&svc, "dev/variables/noted", b"1").unwrap();
+    let id = world.at("dev/variables/noted").unwrap().node;
+    world.ns.alter(&svc, id, Alteration::Note(b"n", &[7; 60_000], Note::Set)).unwrap();
+    let stage = world.stage(&svc, "t");
+    let value = vec![7; 1 << 20];
+    for number in 0..31 {
+        stage.put(&svc, &format!("dev/variables/k{number}"), &value).unwrap();
+    }
+    // A name that stands for an entry with notes, staged and taken back; and the reason of a commit that failed.
+    for _ in 0..40 {
+        stage.touch(&svc, "dev/variables/noted").unwrap();
+        let (parent, last) = stage.seat("dev/variables/noted");
+        world.ns.unstage(parent, &last, Kind::File).unwrap();
+    }
+    let id = stage.put(&svc, "dev/variables/late", &value).unwrap();
+    world.ns.stage_version(&svc, id, Version(7)).unwrap();
+    for _ in 0..40 {
+        refused!(stage.commit(&svc), Error::Conflict(_));
+        world.ns.unstage(stage.at("").unwrap(), &name(".error"), Kind::File).unwrap();
+    }
+    refused!(stage.put(&svc, "dev/variables/more", b"x"), Error::Quota(_));
+}
+
+#[test]
+fn what_a_staged_name_stands_for_takes_its_share() {
+    let world = World::new();
+    let svc = svc();
+    for number in 0..80 {
+        let path = format!("dev/variables/k{number}");
+        world.put(&svc, &path, b"1").unwrap();
+        let id = world.at(&path).unwrap().node;
+        world.ns.alter(&svc, id, Alteration::Note(b"n", &[7; 60_000], Note::Set)).unwrap();
+    }
+    let mut refusal = None;
+    'all: for transaction in 0..16 {
+        let stage = world.stage(&svc, &format!("t{transaction}"));
+        for number in 0..80 {
+            if let Err(error) = stage.touch(&svc, &format!("dev/variables/k{number}")) {
+                refusal = Some(error);
+                break 'all;
+            }
+        }
+    }
+    // 16 times 80 times 60,000 bytes, twice: as it is to be, and as it was.
+    assert!(matches!(refusal, Some(Error::Quota(_))), "{refusal:?}");
+}
+
+#[test]
+fn a_key_takes_a_share_of_its_depth() {
+    let world = World::new();
+    let svc = svc();
+    let stage = world.stage(&svc, "t");
+    let mut parent = stage.at("dev/variables").unwrap();
+    for _ in 0..500 {
+        parent = world.ns.stage_directory(&svc, parent, &name("d"), mode(0o755), mode(0)).unwrap().0;
+    }
+    let add = |number: u32| world.ns.stage_file(&svc, parent, &name(&number.to_string()), mode(0o600), mode(0));
+    let refused = (0..16_000).find_map(|number| add(number).err());
+    assert!(matches!(refused, Some(Error::Quota(_))), "{refused:?}");
+    // What is flat has room still.
+    stage.put(&svc, "dev/secrets/k", b"1").unwrap();
+}
