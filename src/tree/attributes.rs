@@ -106,10 +106,8 @@ impl Alteration<'_> {
     fn attribute(&self) -> Option<String> {
         match self {
             Alteration::Set(_) | Alteration::AccessAcl(_) | Alteration::DefaultAcl(_) | Alteration::Groups(_) => None,
-            Alteration::Expires(_) => Some("user.keyfs.expires".into()),
-            Alteration::Note(name, ..) | Alteration::NoNote(name) => {
-                Some(format!("user.{}", String::from_utf8_lossy(name)))
-            }
+            Alteration::Expires(_) => Some(EXPIRES.into()),
+            Alteration::Note(name, ..) | Alteration::NoNote(name) => Some(note_name(name)),
         }
     }
 }
@@ -300,6 +298,14 @@ impl Namespace {
         draft.record(Event::Permission { now }, view.spot(id, after)?, after.version());
         Ok(())
     }
+}
+
+/// What the audit log calls an expiry.
+pub(super) const EXPIRES: &str = "user.keyfs.expires";
+
+/// What it calls a note.
+pub(super) fn note_name(name: &[u8]) -> String {
+    format!("user.{}", String::from_utf8_lossy(name))
 }
 
 /// What notes take of [`NOTES_BYTES`].

@@ -7,9 +7,10 @@
 //!   the way, write the one that gains or loses a name, write the file that gets a value, own what gets other permissions.
 //! - An entry that is not what it was when it was staged is not changed on the strength of what was seen then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 
+use super::super::attributes::{EXPIRES, note_name};
 use super::super::change::draw_id;
 use super::super::history::may_search;
 use super::super::row::{Entry, Node, Place, key};
@@ -19,6 +20,7 @@ use super::super::{Actor, Draft, Error, Namespace, permits};
 use super::value::{Bytes, Staging};
 use super::{ERROR, LARGE, LARGE_AT_ONCE, Staged, StagedId, Tables, Transaction};
 use crate::access::{Kind, Mode, Permissions, Rights};
+use crate::audit::Event;
 use crate::id::{NodeId, Uid, Version};
 use crate::key::Name;
 use crate::store::composed::Composed;
@@ -340,6 +342,8 @@ impl Namespace {
                     return Err(Error::Denied("the entry's permissions don't let the process write it"));
                 }
                 (node.notes, node.expires) = (staged.notes.clone(), staged.expires);
+                let name = changed_attributes(was, staged);
+                part.record(Event::Attribute { name }, view.spot(id, &node)?, None);
             }
             node.changed = self.clock.now();
             self.draft_node(view, part, id, before, &node)
@@ -440,6 +444,20 @@ fn may_change(actor: &dyn Actor, directory: &Permissions) -> Result<(), Error> {
     } else {
         Err(Error::Denied("the directory's permissions don't let the process change what is in it"))
     }
+}
+
+/// What the audit log calls the attributes of which others are staged than there were: one record for all of an entry, which may
+/// have thousands.
+fn changed_attributes(was: &Node, staged: &Node) -> String {
+    const NAMED: usize = 8;
+    let names: BTreeSet<&Vec<u8>> = was.notes.keys().chain(staged.notes.keys()).collect();
+    let changed = names.into_iter().filter(|name| was.notes.get(*name) != staged.notes.get(*name));
+    let expires = (was.expires != staged.expires).then(|| EXPIRES.to_owned());
+    let mut names: Vec<String> = expires.into_iter().chain(changed.map(|name| note_name(name))).collect();
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    names.join(", ") + &rest
 }
 
 impl Walk<'_> {

@@ -89,3 +89,21 @@ fn a_key_takes_a_share_of_its_depth() {
     // What is flat has room still.
     stage.put(&svc, "dev/secrets/k", b"1").unwrap();
 }
+
+#[test]
+fn what_is_staged_of_attributes_is_put_on_record() {
+    let world = World::new();
+    let svc = svc();
+    world.put(&svc, "dev/secrets/key", b"1").unwrap();
+    let stage = world.stage(&svc, "t");
+    let id = stage.touch(&svc, "dev/secrets/key").unwrap();
+    let later = Timestamp::parse("2099-01-01T00:00:00Z");
+    world.ns.stage_alteration(&svc, id, Alteration::Expires(later)).unwrap();
+    world.ns.stage_alteration(&svc, id, Alteration::Note(b"owner", b"x", Note::Set)).unwrap();
+    let before = world.ns.events_end();
+    world.paper.take();
+    stage.commit(&svc).unwrap();
+    assert_eq!(world.paper.take(), ["attribute key"]);
+    let told = world.ns.events(&svc, before, None, usize::MAX).shown;
+    assert_eq!(told.iter().map(|shown| shown.kind).collect::<Vec<_>>(), ["attribute"]);
+}
