@@ -23,12 +23,14 @@ use crate::key::Environment;
 const KEPT: usize = 1 << 15;
 
 /// A place in the stream of changes: the number of a commit, and behind it that of a change in it, of which the last one has the
-/// greatest that there is. So it is known of a place whether a commit ends there.
+/// greatest that there is. So it is known of a place whether a commit ends there. The smallest are before any change: places where
+/// something was lost.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Cursor(pub u64);
 
 const IN_COMMIT: u32 = 16;
 const LAST: u64 = (1 << IN_COMMIT) - 1;
+const FIRST: u64 = 1 << 10;
 
 impl Cursor {
     fn end_of(revision: Revision) -> Cursor {
@@ -134,8 +136,11 @@ impl Events {
     pub(super) fn lose(&self) {
         let mut log = self.log();
         log.entries.clear();
-        log.floor = log.end + 1;
-        log.end += 1;
+        // Behind all that was shown, and before all that comes.
+        if log.end & LAST == LAST || log.end & LAST < FIRST - 1 {
+            log.end += 1;
+        }
+        log.floor = log.end;
         drop(log);
         self.more.notify_all();
     }
@@ -145,7 +150,7 @@ impl Flight<'_> {
     /// The commit was made.
     pub(super) fn arrived(self, revision: Revision, time: Timestamp, by: Uid, happened: Vec<Happened>) {
         let last = happened.len().saturating_sub(1);
-        let place = |number: usize| if number == last { LAST } else { (number as u64).min(LAST - 1) };
+        let place = |number: usize| if number == last { LAST } else { (FIRST + number as u64).min(LAST - 1) };
         let entry =
             |(number, happened)| Entry { cursor: Cursor(revision.0 << IN_COMMIT | place(number)), time, by, happened };
         let entries = happened.into_iter().enumerate().map(entry).collect();

@@ -171,3 +171,33 @@ fn commits_at_once_are_told_in_the_order_of_their_numbers() {
         assert_eq!(follower.join().unwrap(), (1..=1201).collect::<Vec<u64>>());
     });
 }
+
+#[test]
+fn what_follows_a_lost_answer_is_told_whole() {
+    let world = World::new();
+    let svc = Who::new(7, 30, &[]);
+    world.put(&svc, "dev/variables/k", b"0").unwrap();
+    let end = world.ns.events_end();
+    let mut end = end;
+    for _ in 0..2000 {
+        world.store.fail_commit(0, Fault::Before(crate::store::CommitError::Unknown("as planned".into())));
+        assert!(world.put(&svc, "dev/variables/k", b"1").is_err());
+        let (lines, now) = world.follow(&svc, end);
+        // A thousand answers in a row is as many as there are places for.
+        assert_eq!(lines, if now > end { &["lost"][..] } else { &[] });
+        end = now;
+    }
+    // The next commit, of two changes.
+    world.ns.begin(&svc, &name("t"), None).unwrap();
+    let (mut seat, _) = world.ns.transaction(&name("t")).unwrap();
+    for part in ["dev", "variables"] {
+        seat = world.ns.staged_lookup(seat, &name(part)).unwrap().0;
+    }
+    for new in ["one", "two"] {
+        world.ns.stage_file(&svc, seat, &name(new), mode(0o600), mode(0)).unwrap();
+    }
+    world.ns.commit_transaction(&svc, &name("t")).unwrap();
+    let (mut lines, _) = world.follow(&svc, end);
+    lines.sort();
+    assert_eq!(lines, ["put one 1", "put two 1"]);
+}
