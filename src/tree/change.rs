@@ -25,6 +25,8 @@ pub(super) struct Draft<'a> {
     seal: &'a Seal,
     batch: Batch,
     records: Vec<Happened>,
+    /// What the records take in memory.
+    weight: usize,
     /// Nodes that are in the store no longer afterwards, as they were: somebody may have them open.
     pub(super) departing: Vec<(NodeId, Node)>,
     /// Whether anybody's permission to read may be another afterwards.
@@ -33,7 +35,14 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(seal: &'a Seal) -> Draft<'a> {
-        Draft { seal, batch: Batch::default(), records: Vec::new(), departing: Vec::new(), permissions_changed: false }
+        Draft {
+            seal,
+            batch: Batch::default(),
+            records: Vec::new(),
+            weight: 0,
+            departing: Vec::new(),
+            permissions_changed: false,
+        }
     }
 
     /// The row must not have been written since.
@@ -92,10 +101,16 @@ impl<'a> Draft<'a> {
     /// Takes up everything of another draft but its batch, which is returned.
     pub(super) fn absorb(&mut self, part: Draft<'_>) -> Batch {
         let Draft { batch, records, departing, permissions_changed, .. } = part;
+        self.weight += records.iter().map(Happened::weight).sum::<usize>();
         self.records.extend(records);
         self.departing.extend(departing);
         self.permissions_changed |= permissions_changed;
         batch
+    }
+
+    /// What the records of the drafts that it took up take in memory.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// What is to be committed is this.

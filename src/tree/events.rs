@@ -8,7 +8,7 @@
 //! It deliberately outlives no daemon, and holds no values.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::view::Spot;
@@ -19,8 +19,10 @@ use crate::clock::Timestamp;
 use crate::id::{Revision, Uid, Version};
 use crate::key::Environment;
 
-/// How many changes are remembered.
+/// How many changes are remembered, and how many bytes of memory they may take: a key may be below thousands of directories, each
+/// with a list of hundreds of groups.
 const KEPT: usize = 1 << 15;
+pub(super) const KEPT_BYTES: usize = 64 << 20;
 
 /// A place in the stream of changes: the number of a commit, and behind it that of a change in it, of which the last one has the
 /// greatest that there is. So it is known of a place whether a commit ends there. The smallest are before any change: places where
@@ -48,11 +50,20 @@ pub(super) struct Happened {
     pub(super) version: Option<Version>,
 }
 
+impl Happened {
+    /// What it takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Happened>() + self.spot.weight() + self.other.as_ref().map_or(0, Spot::weight)
+    }
+}
+
+/// What is remembered of a change, which those who look at it share.
+#[derive(Clone)]
 struct Entry {
     cursor: Cursor,
     time: Timestamp,
     by: Uid,
-    happened: Happened,
+    happened: Arc<Happened>,
 }
 
 /// One change as somebody is shown it.
@@ -92,6 +103,8 @@ struct Log {
     /// The end of what is shown.
     end: u64,
     entries: VecDeque<Entry>,
+    /// What these take in memory.
+    bytes: usize,
     /// The last commit that came back.
     last: u64,
     /// The commits that are under way, by the last one that had come back when each began.
@@ -136,6 +149,7 @@ impl Events {
     pub(super) fn lose(&self) {
         let mut log = self.log();
         log.entries.clear();
+        log.bytes = 0;
         // Behind all that was shown, and before all that comes.
         if log.end & LAST == LAST || log.end & LAST < FIRST - 1 {
             log.end += 1;
@@ -151,8 +165,8 @@ impl Flight<'_> {
     pub(super) fn arrived(self, revision: Revision, time: Timestamp, by: Uid, happened: Vec<Happened>) {
         let last = happened.len().saturating_sub(1);
         let place = |number: usize| if number == last { LAST } else { (FIRST + number as u64).min(LAST - 1) };
-        let entry =
-            |(number, happened)| Entry { cursor: Cursor(revision.0 << IN_COMMIT | place(number)), time, by, happened };
+        let cursor = |number| Cursor(revision.0 << IN_COMMIT | place(number));
+        let entry = |(number, happened)| Entry { cursor: cursor(number), time, by, happened: Arc::new(happened) };
         let entries = happened.into_iter().enumerate().map(entry).collect();
         let mut log = self.events.log();
         log.last = log.last.max(revision.0);
@@ -175,11 +189,13 @@ impl Drop for Flight<'_> {
         while let Some(first) = log.waiting.first_entry().filter(|first| *first.key() <= complete) {
             let (revision, entries) = first.remove_entry();
             shown |= !entries.is_empty();
+            log.bytes += entries.iter().map(|entry| entry.happened.weight()).sum::<usize>();
             log.entries.extend(entries);
             log.end = log.end.max(Cursor::end_of(Revision(revision)).0);
         }
-        while log.entries.len() > KEPT {
+        while log.entries.len() > KEPT || log.bytes > KEPT_BYTES {
             let Some(oldest) = log.entries.pop_front() else { break };
+            log.bytes -= oldest.happened.weight();
             log.floor = oldest.cursor.0;
         }
         drop(log);
@@ -190,6 +206,13 @@ impl Drop for Flight<'_> {
 }
 
 impl Namespace {
+    /// What the remembered changes take in memory.
+    #[cfg(test)]
+    pub(super) fn events_memory(&self) -> usize {
+        let log = self.events.log();
+        log.entries.iter().map(|entry| entry.happened.weight()).sum()
+    }
+
     /// Where the stream of changes ends now.
     pub fn events_end(&self) -> Cursor {
         Cursor(self.events.log().end)
@@ -209,7 +232,7 @@ impl Namespace {
         let mut batch = Batch { lost: false, shown: Vec::new(), end: behind };
         loop {
             // Permissions are looked at without the lock: the caller may have to be asked for its groups.
-            let candidates: Vec<_> = {
+            let candidates: Vec<Entry> = {
                 let log = self.events.log();
                 if batch.end.0 < log.floor {
                     batch.lost = true;
@@ -220,7 +243,7 @@ impl Namespace {
                     batch.end = Cursor(log.end);
                 }
                 let start = log.entries.partition_point(|entry| entry.cursor <= batch.end);
-                let found: Vec<_> = log.entries.iter().skip(start).take(LOOK).map(Candidate::of).collect();
+                let found: Vec<_> = log.entries.iter().skip(start).take(LOOK).cloned().collect();
                 if found.is_empty() {
                     batch.end = batch.end.max(Cursor(log.end));
                     return batch;
@@ -231,53 +254,37 @@ impl Namespace {
                 if batch.shown.len() >= most {
                     return batch;
                 }
-                batch.end = candidate.cursor();
-                let here = only.is_none() || candidate.shown.address.environment.as_ref() == only;
-                batch.shown.extend(Some(candidate).filter(|_| here).and_then(|candidate| candidate.for_whom(actor)));
+                batch.end = candidate.cursor;
+                let here = only.is_none() || candidate.happened.spot.address.environment.as_ref() == only;
+                batch.shown.extend(if here { candidate.for_whom(actor) } else { None });
             }
         }
     }
 }
 
-/// A change that may be somebody's to see.
-struct Candidate {
-    shown: Shown,
-    above: Vec<Permissions>,
-    other_above: Vec<Permissions>,
-}
-
-impl Candidate {
-    fn of(entry: &Entry) -> Candidate {
-        let Happened { event, spot, other, version } = &entry.happened;
-        let shown = Shown {
-            cursor: entry.cursor,
-            time: entry.time,
-            kind: event.name(),
-            address: spot.address.clone(),
-            other: other.as_ref().map(|other| other.address.clone()),
-            version: *version,
-            by: entry.by,
-        };
-        let other_above = other.as_ref().map(|other| other.above.clone()).unwrap_or_default();
-        Candidate { shown, above: spot.above.clone(), other_above }
-    }
-
-    fn cursor(&self) -> Cursor {
-        self.shown.cursor
-    }
-
+impl Entry {
     /// What somebody is shown of it: of a change with two places, as much as can be told of the one that they see.
-    fn for_whom(self, actor: &dyn Actor) -> Option<Shown> {
-        let Candidate { mut shown, above, other_above } = self;
-        let here = lists(actor, &above);
-        let Some(other) = shown.other.take() else { return here.then_some(shown) };
-        match (here, lists(actor, &other_above)) {
-            (true, true) => Some(Shown { other: Some(other), ..shown }),
+    fn for_whom(&self, actor: &dyn Actor) -> Option<Shown> {
+        let Happened { event, spot, other, version } = &*self.happened;
+        let here = lists(actor, &spot.above);
+        let there = other.as_ref().filter(|other| lists(actor, &other.above));
+        let shown = |kind, spot: &Spot, other: Option<&Spot>, version| Shown {
+            cursor: self.cursor,
+            time: self.time,
+            kind,
+            address: spot.address.clone(),
+            other: other.map(|other| other.address.clone()),
+            version,
+            by: self.by,
+        };
+        match (here, there) {
+            (true, Some(other)) => Some(shown(event.name(), spot, Some(other), *version)),
+            (true, None) if other.is_none() => Some(shown(event.name(), spot, None, *version)),
             // It is gone, or another entry's now, whose version is not its own.
-            (true, false) if shown.kind == "rename" => Some(Shown { kind: "remove", version: None, ..shown }),
-            (true, false) => Some(Shown { kind: "put", version: None, ..shown }),
-            (false, true) => Some(Shown { kind: "put", address: other, version: None, ..shown }),
-            (false, false) => None,
+            (true, None) if event.name() == "rename" => Some(shown("remove", spot, None, None)),
+            (true, None) => Some(shown("put", spot, None, None)),
+            (false, Some(other)) => Some(shown("put", other, None, None)),
+            (false, None) => None,
         }
     }
 }

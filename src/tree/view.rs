@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::row::{self, Current, Entry, Held, Malformed, Node, Place, Times, Value, key};
 use super::{Error, Namespace};
-use crate::access::{Kind, Permissions};
+use crate::access::{Acl, Kind, Permissions};
 use crate::audit::Address;
 use crate::id::{NodeId, Revision, Version};
 use crate::key::{Environment, Name, NameError};
@@ -37,6 +37,18 @@ pub(super) struct Spot {
     pub(super) address: Address,
     /// The permissions of the directories above it, the nearest first.
     pub(super) above: Vec<Permissions>,
+}
+
+impl Spot {
+    /// What it takes in memory.
+    pub(super) fn weight(&self) -> usize {
+        let entries = |acl: &Acl| size_of::<(u32, u32)>() * (acl.users().len() + acl.groups().len());
+        let lists = |permissions: &Permissions| {
+            [&permissions.acl, &permissions.default].into_iter().flatten().map(entries).sum::<usize>()
+        };
+        let above = self.above.iter().map(|permissions| size_of::<Permissions>() + lists(permissions));
+        self.address.key.len() + above.sum::<usize>()
+    }
 }
 
 /// The rows as of one commit.

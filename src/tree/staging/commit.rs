@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::attributes::{EXPIRES, note_name};
 use super::super::change::draw_id;
+use super::super::events::KEPT_BYTES;
 use super::super::history::may_search;
 use super::super::row::{Entry, Node, Place, key};
 use super::super::view::{Stored, View};
@@ -143,6 +144,10 @@ impl Namespace {
         let mut part = Draft::new(&self.seal);
         let decided = decide(&self.view_of(Box::new(&walk.composed)), &mut part)?;
         walk.composed.add(draft.absorb(part))?;
+        // Each knows the permissions of all directories above it.
+        if draft.weight() > KEPT_BYTES {
+            return Err(Error::Quota("the changes are below too many directories with long ACLs for one step"));
+        }
         Ok(decided)
     }
 

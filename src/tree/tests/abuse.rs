@@ -107,3 +107,30 @@ fn what_is_staged_of_attributes_is_put_on_record() {
     let told = world.ns.events(&svc, before, None, usize::MAX).shown;
     assert_eq!(told.iter().map(|shown| shown.kind).collect::<Vec<_>>(), ["attribute"]);
 }
+
+#[test]
+fn what_is_to_be_told_of_a_commit_takes_a_bounded_share_of_memory() {
+    let world = World::new();
+    let svc = svc();
+    let all = Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE);
+    let groups = (0..500).map(|group| (Gid(1000 + group), Rights::READ)).collect();
+    let list = crate::access::Acl::new(all, vec![], all, groups, Some(all), Rights::NONE).unwrap();
+    let stage = world.stage(&svc, "t");
+    let mut path = String::from("dev/variables");
+    for _ in 0..16 {
+        path.push_str("/d");
+        world.mkdir(&svc, &path).unwrap();
+        let id = world.at(&path).unwrap().node;
+        world.ns.alter(&svc, id, Alteration::AccessAcl(Some(&list))).unwrap();
+        stage.mkdir(&svc, &path).unwrap();
+    }
+    let parent = stage.at(&path).unwrap();
+    for number in 0..1100 {
+        world.ns.stage_file(&svc, parent, &name(&number.to_string()), mode(0o600), mode(0)).unwrap();
+    }
+    refused!(stage.commit(&svc), Error::Quota(_));
+    for number in 500..1100 {
+        world.ns.unstage(parent, &name(&number.to_string()), Kind::File).unwrap();
+    }
+    stage.commit(&svc).unwrap();
+}

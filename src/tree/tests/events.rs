@@ -201,3 +201,41 @@ fn what_follows_a_lost_answer_is_told_whole() {
     lines.sort();
     assert_eq!(lines, ["put one 1", "put two 1"]);
 }
+
+#[test]
+fn what_is_remembered_takes_a_bounded_share_of_memory() {
+    let world = World::new();
+    let svc = Who::new(7, 30, &[]);
+    // A key below directories with long lists, each of which says who may be told of it.
+    let groups = (0..500).map(|group| (Gid(1000 + group), Rights::READ)).collect();
+    let list = crate::access::Acl::new(
+        Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE),
+        vec![],
+        Rights::EXECUTE,
+        groups,
+        Some(Rights::READ),
+        Rights::EXECUTE,
+    )
+    .unwrap();
+    let mut path = String::from("dev/variables");
+    for depth in 0..100 {
+        path.push_str("/d");
+        world.mkdir(&svc, &path).unwrap();
+        // No two are alike.
+        world.chmod(&svc, &path, 0o700 + depth % 8).unwrap();
+        world.ns.alter(&svc, world.at(&path).unwrap().node, Alteration::AccessAcl(Some(&list))).unwrap();
+    }
+    path.push_str("/k");
+    let end = world.ns.events_end();
+    world.put(&svc, &path, b"0").unwrap();
+    let id = world.at(&path).unwrap().node;
+    for number in 0..400u32 {
+        let change = AttributeChange { mode: Some(mode(0o600 + number % 2)), ..AttributeChange::default() };
+        world.ns.alter(&svc, id, Alteration::Set(change)).unwrap();
+    }
+    // 400 times 100 lists of 500 entries are more than 100 MB.
+    let lines = world.follow(&svc, end).0;
+    assert_eq!(lines.first().map(String::as_str), Some("lost"));
+    assert!(lines.len() > 100 && lines.len() < 400, "{}", lines.len());
+    assert!(world.ns.events_memory() <= 64 << 20);
+}
