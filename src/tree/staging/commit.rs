@@ -218,11 +218,19 @@ impl Namespace {
         match (entry.node.kind, kind) {
             (Kind::Directory, Kind::Directory) => {
                 walk.real.insert(id, at);
-                // As `mkdir -p` has it, a directory that somebody else made meanwhile will do.
-                return Ok(());
+                // As `mkdir -p` has it, one that was made meanwhile will do, where it is as this was to be. In another's, what is
+                // staged would be theirs to do with as they like.
+                let same = match &entry.real {
+                    Some(real) => real.id == at,
+                    None => node.content.permissions == entry.node.permissions,
+                };
+                return if same { Ok(()) } else { Err(Error::Exists) };
             }
             (Kind::File, Kind::File) if entry.real.is_none() => return Err(Error::Exists),
-            (Kind::File, Kind::File) => self.draft_value_of(actor, draft, walk, at, entry)?,
+            (Kind::File, Kind::File) => {
+                entry.is_for(at, &node.content)?;
+                self.draft_value_of(actor, draft, walk, at, entry)?;
+            }
             (Kind::Directory, Kind::File) => return Err(Error::NotADirectory),
             (Kind::File, Kind::Directory) => return Err(Error::IsADirectory),
         }
@@ -473,6 +481,20 @@ impl Walk<'_> {
 }
 
 impl Staged {
+    /// Whether a file is the one that this stands for, with the permissions that it had: what is stored is for those who could read
+    /// it then.
+    fn is_for(&self, id: NodeId, node: &Node) -> Result<(), Error> {
+        match &self.real {
+            Some(real) if real.id != id => {
+                Err(Error::Conflict("another entry has the name now; unlink it here and stage it anew".into()))
+            }
+            Some(real) if real.node.permissions != node.permissions => {
+                Err(Error::Conflict("the entry has other permissions now; unlink it here and stage it anew".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn name(&self) -> Result<&Name, Error> {
         self.node.name.as_ref().ok_or(Error::NotFound)
     }

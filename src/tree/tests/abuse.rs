@@ -134,3 +134,60 @@ fn what_is_to_be_told_of_a_commit_takes_a_bounded_share_of_memory() {
     }
     stage.commit(&svc).unwrap();
 }
+
+#[test]
+fn what_took_the_place_of_an_entry_is_not_taken_for_it() {
+    let world = World::new();
+    let (svc, other) = (svc(), Who::new(8, 31, &[]));
+    let put = |path: &str| world.put(&svc, path, b"1").unwrap();
+    let attempt = |meanwhile: &dyn Fn()| {
+        let stage = world.stage(&svc, "t");
+        stage.put(&svc, "dev/secrets/key", b"for the eyes of its group").unwrap();
+        meanwhile();
+        let answer = stage.commit(&svc).map(drop);
+        world.clock.advance(Duration::from_secs(3600));
+        world.ns.drop_abandoned();
+        answer
+    };
+    put("dev/secrets/key");
+    world.chmod(&svc, "dev/secrets/key", 0o660).unwrap();
+    // A version more is no other entry.
+    attempt(&|| world.put(&svc, "dev/secrets/key", b"2").unwrap()).unwrap();
+    // Others may read it now than those for whom it was staged.
+    refused!(attempt(&|| world.chgrp(&svc, "dev/secrets/key", 31).unwrap()), Error::Conflict(_));
+    world.chgrp(&svc, "dev/secrets/key", 30).unwrap();
+    // Another's, which everybody may write, has its name.
+    let replace = || {
+        world.rm(&svc, "dev/secrets/key").unwrap();
+        world.put(&other, "dev/secrets/key", b"theirs").unwrap();
+        world.chgrp(&other, "dev/secrets/key", 30).unwrap();
+        world.chmod(&other, "dev/secrets/key", 0o660).unwrap();
+    };
+    refused!(attempt(&replace), Error::Conflict(_));
+    assert_eq!(world.get(&svc, "dev/secrets/key").unwrap(), b"theirs");
+}
+
+#[test]
+fn a_directory_that_somebody_made_meanwhile_is_not_taken_for_ones_own() {
+    let world = World::new();
+    let (svc, other) = (svc(), Who::new(8, 31, &[]));
+    let staged = |bits: u32| {
+        let stage = world.stage(&svc, "t");
+        let (parent, last) = stage.seat("dev/variables/d");
+        world.ns.stage_directory(&svc, parent, &last, mode(bits), mode(0)).unwrap();
+        stage.put(&svc, "dev/variables/d/k", b"1").unwrap();
+        stage
+    };
+    let stage = staged(0o700);
+    // Whoever owns the directory may do with what is in it as they like.
+    world.mkdir(&other, "dev/variables/d").unwrap();
+    world.chmod(&other, "dev/variables/d", 0o777).unwrap();
+    refused!(stage.commit(&svc), Error::Conflict(_));
+    refused!(world.at("dev/variables/d/k"), Error::NotFound);
+    world.rmdir(&other, "dev/variables/d").unwrap();
+    // One's own, made as it was staged, will do.
+    world.mkdir(&svc, "dev/variables/d").unwrap();
+    world.chmod(&svc, "dev/variables/d", 0o700).unwrap();
+    stage.commit(&svc).unwrap();
+    assert_eq!(world.get(&svc, "dev/variables/d/k").unwrap(), b"1");
+}
