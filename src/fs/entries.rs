@@ -62,7 +62,7 @@ impl Adapter {
 
     pub(super) fn remove_file(&self, request: &Request, parent: INodeNo, name: &OsStr) -> Result<(), Error> {
         if let Inode::Staged(id) = self.root.inode(parent) {
-            return self.namespace.unstage(id, &Name::try_from(name)?, Kind::File);
+            return self.namespace.unstage(&Caller::of(request), id, &Name::try_from(name)?, Kind::File);
         }
         let (parent, name) = self.seat(parent, name)?;
         self.namespace.remove_file(&Caller::of(request), parent, &name).map(drop)
@@ -71,7 +71,9 @@ impl Adapter {
     pub(super) fn remove_directory(&self, request: &Request, parent: INodeNo, name: &OsStr) -> Result<(), Error> {
         match self.root.inode(parent) {
             Inode::Control(TRANSACTIONS) => self.namespace.end(&Name::try_from(name)?),
-            Inode::Staged(id) => self.namespace.unstage(id, &Name::try_from(name)?, Kind::Directory),
+            Inode::Staged(id) => {
+                self.namespace.unstage(&Caller::of(request), id, &Name::try_from(name)?, Kind::Directory)
+            }
             Inode::Control(_) | Inode::Node(_) => {
                 let (parent, name) = self.seat(parent, name)?;
                 self.namespace.remove_directory(&Caller::of(request), parent, &name).map(drop)

@@ -298,9 +298,12 @@ impl Namespace {
         Ok(())
     }
 
-    /// Takes a staged name back. Whoever may be kept from it was kept by the kernel: the owner may, and the superuser.
-    pub fn unstage(&self, parent: StagedId, name: &Name, kind: Kind) -> Result<(), Error> {
+    /// Takes a staged name back. The superuser may too: so is a transaction that was left taken away.
+    pub fn unstage(&self, actor: &dyn Actor, parent: StagedId, name: &Name, kind: Kind) -> Result<(), Error> {
         let mut tables = self.transactions.tables();
+        if actor.uid() != Uid::ROOT {
+            tables.touch(actor, parent, self.clock.now())?;
+        }
         let id = *tables.entry(parent)?.children.get(name).ok_or(Error::NotFound)?;
         let entry = tables.entry(id)?;
         match (kind, entry.node.kind) {
@@ -347,7 +350,7 @@ impl Namespace {
             if self.transactions.tables().entry(target)?.node.kind == Kind::Directory {
                 return Err(Error::IsADirectory);
             }
-            self.unstage(new_parent, new_name, Kind::File)?;
+            self.unstage(actor, new_parent, new_name, Kind::File)?;
         }
         // The new name is staged as any other, and gets the value. A new entry keeps what it was given.
         let (new, _) = self.stage_file(actor, new_parent, new_name, Mode::from_bits(0o600), Mode::from_bits(0))?;

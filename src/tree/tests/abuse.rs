@@ -39,13 +39,13 @@ fn what_is_taken_back_gives_no_more_than_it_took() {
     for _ in 0..40 {
         stage.touch(&svc, "dev/variables/noted").unwrap();
         let (parent, last) = stage.seat("dev/variables/noted");
-        world.ns.unstage(parent, &last, Kind::File).unwrap();
+        world.ns.unstage(&svc, parent, &last, Kind::File).unwrap();
     }
     let id = stage.put(&svc, "dev/variables/late", &value).unwrap();
     world.ns.stage_version(&svc, id, Version(7)).unwrap();
     for _ in 0..40 {
         refused!(stage.commit(&svc), Error::Conflict(_));
-        world.ns.unstage(stage.at("").unwrap(), &name(".error"), Kind::File).unwrap();
+        world.ns.unstage(&svc, stage.at("").unwrap(), &name(".error"), Kind::File).unwrap();
     }
     refused!(stage.put(&svc, "dev/variables/more", b"x"), Error::Quota(_));
 }
@@ -130,7 +130,7 @@ fn what_is_to_be_told_of_a_commit_takes_a_bounded_share_of_memory() {
     }
     refused!(stage.commit(&svc), Error::Quota(_));
     for number in 500..1100 {
-        world.ns.unstage(parent, &name(&number.to_string()), Kind::File).unwrap();
+        world.ns.unstage(&svc, parent, &name(&number.to_string()), Kind::File).unwrap();
     }
     stage.commit(&svc).unwrap();
 }
@@ -190,4 +190,16 @@ fn a_directory_that_somebody_made_meanwhile_is_not_taken_for_ones_own() {
     world.chmod(&svc, "dev/variables/d", 0o700).unwrap();
     stage.commit(&svc).unwrap();
     assert_eq!(world.get(&svc, "dev/variables/d/k").unwrap(), b"1");
+}
+
+#[test]
+fn a_descriptor_of_a_staged_directory_takes_nothing_back() {
+    let world = World::new();
+    let (svc, other) = (svc(), Who::new(8, 31, &[]));
+    let stage = world.stage(&svc, "t");
+    stage.put(&svc, "dev/variables/k", b"1").unwrap();
+    let (parent, last) = stage.seat("dev/variables/k");
+    // The tree's root is everybody's to write, as far as the kernel knows.
+    refused!(world.ns.unstage(&other, parent, &last, Kind::File), Error::Denied(_));
+    world.ns.unstage(&root(), parent, &last, Kind::File).unwrap();
 }

@@ -144,7 +144,7 @@ fn one_refusal_refuses_all_of_it_and_says_why() {
     );
     // What is wrong can be mended, and the rest is there still.
     let (parent, name) = stage.seat("dev/variables/theirs");
-    world.ns.unstage(parent, &name, Kind::File).unwrap();
+    world.ns.unstage(&svc, parent, &name, Kind::File).unwrap();
     stage.commit(&svc).unwrap();
     assert_eq!(world.get(&svc, "dev/variables/mine").unwrap(), b"m");
     assert_eq!(world.get(&svc, "dev/variables/theirs").unwrap(), b"1");
@@ -165,7 +165,7 @@ fn each_change_takes_the_rights_that_it_takes_alone() {
     // What can't be searched is not looked into.
     let closed = stage.mkdir(&other, "dev/variables/closed").unwrap();
     refused!(world.ns.stage_file(&other, closed, &name("key"), mode(0o600), mode(0)), Error::Denied(_));
-    world.ns.unstage(stage.at("dev/variables").unwrap(), &name("closed"), Kind::Directory).unwrap();
+    world.ns.unstage(&other, stage.at("dev/variables").unwrap(), &name("closed"), Kind::Directory).unwrap();
     // (what is staged, whether alone it may be done)
     let attempt = |act: &dyn Fn(&Stage<'_>) -> Result<(), Error>| {
         let stage = world.stage(&other, "attempt");
@@ -383,7 +383,7 @@ fn what_is_staged_takes_a_bounded_share_and_is_dropped_when_it_is_left() {
     refused!(world.ns.stage_write(&svc, first, Some(1 << 20), false, b"x"), Error::ValueTooLarge(_));
     // What is taken back makes room.
     let (parent, last) = stage.seat("dev/variables/k31");
-    world.ns.unstage(parent, &last, Kind::File).unwrap();
+    world.ns.unstage(&svc, parent, &last, Kind::File).unwrap();
     stage.put(&svc, "dev/variables/k32", &value).unwrap();
     // A small secret takes a page.
     let secrets = Stage { world: &world, name: name("t2") };
