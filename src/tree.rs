@@ -47,7 +47,7 @@ pub use self::rename::RenameMode;
 pub use self::setup::{NewStore, Parts, SetupError, create as create_store, format, unlock};
 pub use self::staging::{Committed, Reader, StagedId};
 pub use self::verify::{Finding, Severity, Verified, verify};
-use crate::access::check::{self, Refusal};
+use crate::access::check::{self, Class, Refusal};
 use crate::access::gate::{Denial, Reason};
 use crate::access::{Caller, Kind, Mode, Permissions, Rights};
 use crate::audit::{Address, Audit, Event, Process, Record};
@@ -73,6 +73,11 @@ pub trait Actor {
     fn supplementary(&self) -> Option<&[Gid]>;
     /// What the audit log says of it.
     fn process(&self) -> Process;
+    /// Whether it may do what permissions keep the superuser from as well: whether that has its capabilities. Where the kernel was
+    /// asked, it has looked.
+    fn overrides(&self) -> bool {
+        self.uid() == Uid::ROOT
+    }
     /// Whether it is of the same process as another thread.
     fn shares_process_with(&self, thread: u32) -> bool;
     /// Whether its process has a descriptor of this node open to write.
@@ -103,10 +108,16 @@ fn with_groups<T>(actor: &dyn Actor, question: impl Fn(&Caller<'_>) -> Result<T,
 fn permits(actor: &dyn Actor, permissions: &Permissions, want: Rights, kind: Kind) -> bool {
     let primary = Caller { uid: actor.uid(), gid: actor.gid(), supplementary: None };
     match check::decide(permissions, &primary, want, kind) {
+        Ok(Class::Root) => actor.overrides() || is_let_in(permissions, &caller(actor), want, kind),
         Ok(_) => true,
-        Err(Refusal::GroupsUnknown) => check::allows(permissions, &caller(actor), want, kind),
+        Err(Refusal::GroupsUnknown) => is_let_in(permissions, &caller(actor), want, kind),
         Err(_) => false,
     }
+}
+
+/// Whether a class lets the caller in, without its being root.
+fn is_let_in(permissions: &Permissions, caller: &Caller<'_>, want: Rights, kind: Kind) -> bool {
+    check::decide(permissions, caller, want, kind).is_ok_and(|class| class != Class::Root)
 }
 
 /// The caller with all its groups, as far as they are known: one that they keep out is not to come in as anybody else.

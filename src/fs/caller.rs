@@ -175,6 +175,12 @@ fn numbers(text: &str) -> Option<Vec<u32>> {
     text.split_ascii_whitespace().map(|number| number.parse().ok()).collect()
 }
 
+/// The capabilities that a status says are in force.
+fn effective(status: &[u8]) -> Option<u64> {
+    let mask = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"))?;
+    u64::from_str_radix(std::str::from_utf8(mask).ok()?.trim(), 16).ok()
+}
+
 /// Whether a mask says that every signal is blocked that can be: all but SIGKILL and SIGSTOP.
 fn blocks_all(mask: &str) -> bool {
     let blocked = u64::from_str_radix(mask.trim(), 16).ok();
@@ -203,6 +209,13 @@ impl Actor for Caller {
         // The groups were asked for only if they mattered; for the number alone the file is not read.
         let known = self.status.get().and_then(Option::as_ref);
         Process { pid: known.map_or(self.thread, |status| status.process), uid: self.uid, gid: self.gid, executable }
+    }
+
+    fn overrides(&self) -> bool {
+        /// CAP_DAC_OVERRIDE and CAP_FOWNER.
+        const OVERRIDE: u64 = 1 << 1 | 1 << 3;
+        let held = || threads::status(self.thread, effective).flatten();
+        self.uid == Uid::ROOT && held().is_some_and(|held| held & OVERRIDE == OVERRIDE)
     }
 
     fn shares_process_with(&self, thread: u32) -> bool {
@@ -284,6 +297,14 @@ mod tests {
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         assert!(own(uid, gid).is_some());
         assert_eq!((own(uid + 1, gid), own(uid, gid + 1)), (None, None));
+    }
+
+    #[test]
+    fn capabilities_that_are_not_told_are_none() {
+        assert_eq!(effective(b"Name:\tcat\nCapEff:\t000001ffffffffff\nCapBnd:\t0\n"), Some(0x1ff_ffff_ffff));
+        assert_eq!(effective(b"Name:\tCapEff:\nCapPrm:\t000001ffffffffff\n"), None);
+        assert_eq!(effective(b"CapEff:\tall\n"), None);
+        assert!(!Caller { thread: 0, ..caller(0, 0) }.overrides() && !caller(1, 0).overrides());
     }
 
     #[test]

@@ -66,12 +66,21 @@ pub(super) struct Who {
     thread: u32,
     family: Vec<u32>,
     has_open: Cell<bool>,
+    overrides: bool,
 }
 
 impl Who {
     fn new(uid: u32, gid: u32, groups: &[u32]) -> Who {
         let groups = Some(groups.iter().copied().map(Gid).collect());
-        Who { uid, gid, groups, thread: 1000 + uid, family: Vec::new(), has_open: Cell::new(false) }
+        Who {
+            uid,
+            gid,
+            groups,
+            thread: 1000 + uid,
+            family: Vec::new(),
+            has_open: Cell::new(false),
+            overrides: uid == 0,
+        }
     }
 
     fn thread(self, thread: u32) -> Who {
@@ -100,6 +109,9 @@ impl Actor for Who {
     }
     fn has_open(&self, _: NodeId) -> bool {
         self.has_open.get()
+    }
+    fn overrides(&self) -> bool {
+        self.overrides
     }
 }
 

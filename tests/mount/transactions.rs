@@ -19,6 +19,7 @@ pub const CASES: &[Case] = &[
     ("it_can_be_dropped", it_can_be_dropped),
     ("what_was_staged_is_gone_with_the_daemon", what_was_staged_is_gone_with_the_daemon),
     ("ten_thousand_keys_are_one_step", ten_thousand_keys_are_one_step),
+    ("a_superuser_without_its_capabilities_is_a_user", a_superuser_without_its_capabilities_is_a_user),
 ];
 
 const ALICES: User<'static> = User(ALICE, ALICE, &[PAYMENTS]);
@@ -442,4 +443,19 @@ print("fine")
 "#;
     let output = ROOT.python(program, &[mount.root().to_str().unwrap()]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "fine\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn a_superuser_without_its_capabilities_is_a_user() {
+    let mount = Mount::new();
+    mount.put("dev/variables/theirs", "1");
+    mount.own("dev/variables/theirs", ALICE, ALICE, 0o644);
+    let script = "mkdir -p $T; echo 2 > $T/dev/variables/theirs; mv $T .keyfs/commit/";
+    let script = format!("cd {} && set -e; T={STAGED}; {script}", mount.root().display());
+    let bare = ["--bounding-set=-all", "--inh-caps=-all", "--clear-groups", "sh", "-c", &script];
+    let output = Command::new("setpriv").args(bare).output().expect("setpriv");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("Permission denied"), "{said}");
+    assert_eq!(mount.get("dev/variables/theirs"), b"1");
+    shell(&mount, ROOT, "mv $T .keyfs/commit/");
+    assert_eq!(mount.get("dev/variables/theirs"), b"2\n");
 }

@@ -22,7 +22,7 @@ use super::value::{Bytes, Staging};
 use super::{ERROR, LARGE, LARGE_AT_ONCE, Staged, StagedId, Tables, Transaction};
 use crate::access::{Kind, Mode, Permissions, Rights};
 use crate::audit::Event;
-use crate::id::{NodeId, Uid, Version};
+use crate::id::{NodeId, Version};
 use crate::key::Name;
 use crate::store::composed::Composed;
 
@@ -367,8 +367,16 @@ impl Namespace {
 
     /// Whether somebody may give an entry other permissions: its owner, the superuser, and whoever may read and write it.
     fn may_set(&self, actor: &dyn Actor, id: NodeId, node: &Node) -> Result<(), Error> {
-        if [node.permissions.owner, Uid::ROOT].contains(&actor.uid()) {
+        if actor.uid() == node.permissions.owner || actor.overrides() {
             return Ok(());
+        }
+        self.may_edit_alone(actor, id, node)
+    }
+
+    /// Whether somebody may edit an entry, the kernel not having been asked.
+    fn may_edit_alone(&self, actor: &dyn Actor, id: NodeId, node: &Node) -> Result<(), Error> {
+        if !permits(actor, &node.permissions, Rights::READ.union(Rights::WRITE), node.kind) {
+            return Err(Error::Denied("this takes permission to read and to write the entry"));
         }
         self.may_edit(actor, id, node)
     }
@@ -413,13 +421,14 @@ impl Namespace {
         id: NodeId,
         node: &Node,
     ) -> Result<(), Error> {
-        let owners = [node.permissions.owner, above.permissions.owner, Uid::ROOT];
-        let sticky = above.permissions.mode.contains(Mode::STICKY) && !owners.contains(&actor.uid());
+        let owners = [node.permissions.owner, above.permissions.owner];
+        let owns = owners.contains(&actor.uid()) || actor.overrides();
+        let sticky = above.permissions.mode.contains(Mode::STICKY) && !owns;
         let by_name = may_change(actor, &above.permissions).is_ok() && !sticky;
         if by_name && self.may_disturb(actor, parent, above, id, node).is_ok() {
             return Ok(());
         }
-        self.may_edit(actor, id, node)
+        self.may_edit_alone(actor, id, node)
     }
 }
 

@@ -203,3 +203,36 @@ fn a_descriptor_of_a_staged_directory_takes_nothing_back() {
     refused!(world.ns.unstage(&other, parent, &last, Kind::File), Error::Denied(_));
     world.ns.unstage(&root(), parent, &last, Kind::File).unwrap();
 }
+
+#[test]
+fn a_superuser_without_its_capabilities_is_a_user() {
+    let world = World::new();
+    let svc = svc();
+    let bare = Who { overrides: false, ..root() };
+    world.put(&svc, "dev/variables/key", b"1").unwrap();
+    world.chmod(&svc, "dev/variables/key", 0o644).unwrap();
+    let stage = world.stage(&bare, "t");
+    stage.put(&bare, "dev/variables/key", b"2").unwrap();
+    refused!(stage.commit(&bare), Error::Denied(_));
+    stage.commit(&root()).unwrap();
+    assert_eq!(world.get(&svc, "dev/variables/key").unwrap(), b"2");
+    // In a directory that somebody else's is.
+    world.mkdir(&svc, "dev/variables/d").unwrap();
+    for (act, staged) in [("put", true), ("rm", false), ("chmod", false)] {
+        world.put(&svc, "dev/variables/d/k", act.as_bytes()).unwrap();
+        let stage = world.stage(&bare, act);
+        stage.mkdir(&bare, "dev/variables/d").unwrap();
+        match act {
+            "put" => drop(stage.put(&bare, "dev/variables/d/new", b"1").unwrap()),
+            "rm" => stage.rm(&bare, "dev/variables/d/k").unwrap(),
+            _ => {
+                let id = stage.touch(&bare, "dev/variables/d/k").unwrap();
+                let change = AttributeChange { mode: Some(mode(0o666)), ..AttributeChange::default() };
+                world.ns.stage_alteration(&bare, id, Alteration::Set(change)).unwrap();
+            }
+        }
+        assert!(matches!(stage.commit(&bare), Err(Error::Denied(_) | Error::NotPermitted(_))), "{act}");
+        stage.commit(&root()).unwrap();
+        assert_eq!(world.at("dev/variables/d/new").is_ok(), staged || act != "put");
+    }
+}
