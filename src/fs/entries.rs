@@ -4,7 +4,8 @@
 //!
 //! It deliberately has no rules of its own: `tree` has them.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 
 use fuser::{FileAttr, INodeNo, RenameFlags, Request};
 
@@ -122,12 +123,14 @@ impl Adapter {
             self.invalidator.attributes(number(*id));
             self.invalidator.permissions(number(*id));
         }
-        for (parent, name, id) in &committed.removed {
-            self.invalidator.attributes(number(*id));
-            self.invalidator.name(number(*parent), name.as_str().into(), number(*id));
+        let mut names: BTreeMap<u64, Vec<OsString>> = BTreeMap::new();
+        let made = committed.made.iter().map(|(parent, name)| (parent, name));
+        // That there is no such name it may have remembered, too.
+        for (parent, name) in made.chain(committed.removed.iter().map(|(parent, name, _)| (parent, name))) {
+            names.entry(number(*parent).0).or_default().push(name.as_str().into());
         }
-        // That there is no such name it may have remembered.
-        let made = committed.made.iter().map(|(parent, name)| (number(*parent), name.as_str().into()));
-        self.invalidator.names_made(made);
+        let gone = committed.removed.iter().map(|(.., id)| number(*id));
+        gone.clone().for_each(|number| self.invalidator.attributes(number));
+        self.invalidator.names(names, gone);
     }
 }

@@ -1,33 +1,38 @@
 //! Telling the kernel what changed behind its back.
 //!
 //! Invariants:
-//! - What can wait for a lock that a request holds (names, pages) is done by a thread of its own, which holds nothing that a
+//! - What can wait for a lock that a request holds (names, pages) is done by threads of its own, which hold nothing that a
 //!   request can wait for.
 //! - Attributes and ACLs alone take no such lock, so these are dropped before the request that changed them is answered.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+mod directories;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fuser::{INodeNo, Notifier};
 
+use self::directories::Directories;
 use super::inode::CONTROL_BIT;
 
 struct Kernel {
     notifier: Notifier,
     pages: Sender<INodeNo>,
-    names: Sender<Stale>,
+    directories: Directories,
 }
 
-/// What is to be told of names.
-enum Stale {
-    /// A directory's name stands for something else now, or for nothing.
-    Name(INodeNo, OsString),
-    /// All before this was told.
-    Told(Sender<()>),
+impl directories::Kernel for Notifier {
+    fn name(&self, directory: u64, name: &OsStr) -> std::io::Result<()> {
+        self.inval_entry(INodeNo(directory), name)
+    }
+
+    fn listing(&self, directory: u64) -> std::io::Result<()> {
+        self.inval_inode(INodeNo(directory), 0, 0)
+    }
 }
 
 /// How long a commit waits until the kernel knows of it, and how many do at the same time: anybody may hold a directory's lock
@@ -50,20 +55,12 @@ pub(super) struct Invalidator {
 impl Invalidator {
     /// Begins to tell the kernel.
     pub(super) fn start(&self, notifier: Notifier) -> std::io::Result<()> {
-        // Each has a thread of its own: anybody may hold a directory's lock for long, and pages are not to wait for that.
+        // Pages are not to wait for a directory's lock.
         let pages = notifier.clone();
         let pages = thread("keyfs-pages", move |number| pages.inval_inode(number, 0, 0))?;
-        let names = notifier.clone();
-        let names = thread("keyfs-names", move |stale| match stale {
-            Stale::Name(parent, name) => names.inval_entry(parent, &name),
-            Stale::Told(told) => {
-                // Whoever waited too long waits no more.
-                let _ = told.send(());
-                Ok(())
-            }
-        })?;
+        let directories = Directories::new(notifier.clone());
         // A second start would be a mistake of ours; the first one goes on.
-        let _ = self.kernel.set(Kernel { notifier, pages, names });
+        let _ = self.kernel.set(Kernel { notifier, pages, directories });
         Ok(())
     }
 
@@ -124,20 +121,27 @@ impl Invalidator {
     pub(super) fn name(&self, parent: INodeNo, name: OsString, number: INodeNo) {
         if let Some(kernel) = self.kernel.get() {
             self.going().insert(number.0);
-            let _ = kernel.names.send(Stale::Name(parent, name));
+            kernel.directories.changed(parent.0, [name], None);
         }
     }
 
-    /// Names are there that the kernel may know not to be. Waits until it has been told of these, and of all others before.
-    pub(super) fn names_made(&self, names: impl Iterator<Item = (INodeNo, OsString)>) {
+    /// Names in directories are there, or are gone, behind the kernel's back; of which inodes those were that are gone. Waits until
+    /// it has been told of all of them.
+    pub(super) fn names(&self, changed: BTreeMap<u64, Vec<OsString>>, gone: impl Iterator<Item = INodeNo>) {
         let Some(kernel) = self.kernel.get() else { return };
-        for (parent, name) in names {
-            let _ = kernel.names.send(Stale::Name(parent, name));
+        self.going().extend(gone.map(|number| number.0));
+        let (told, all) = channel();
+        let directories = changed.len();
+        for (directory, names) in changed {
+            // Whoever opens it asks for these first, and finds that what was listed is from before.
+            self.attributes(INodeNo(directory));
+            kernel.directories.changed(directory, names, Some(told.clone()));
         }
         if self.waiting.fetch_add(1, Ordering::AcqRel) < WAITING {
-            let (told, all) = channel();
-            let _ = kernel.names.send(Stale::Told(told));
-            let _ = all.recv_timeout(LONGEST_WAIT);
+            let until = Instant::now() + LONGEST_WAIT;
+            let left = || until.saturating_duration_since(Instant::now());
+            // Of those that are held it is told once they are held no longer.
+            let _ = (0..directories).try_for_each(|_| all.recv_timeout(left()));
         }
         self.waiting.fetch_sub(1, Ordering::AcqRel);
     }

@@ -1,9 +1,11 @@
 //! Transactions as directories: staged by whatever writes files, committed by one `mv`, all or nothing.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::Case;
-use crate::fixture::{ALICE, ANALYSTS, BOB, Mount, OPS, PAYMENTS, ROOT, User, errno, run};
+use crate::fixture::{ALICE, ANALYSTS, BOB, Mount, OPS, PAYMENTS, ROOT, User, errno, run, wait_for};
 
 pub const CASES: &[Case] = &[
     ("what_is_staged_is_committed_by_one_mv", what_is_staged_is_committed_by_one_mv),
@@ -20,6 +22,8 @@ pub const CASES: &[Case] = &[
     ("what_was_staged_is_gone_with_the_daemon", what_was_staged_is_gone_with_the_daemon),
     ("ten_thousand_keys_are_one_step", ten_thousand_keys_are_one_step),
     ("a_superuser_without_its_capabilities_is_a_user", a_superuser_without_its_capabilities_is_a_user),
+    ("listings_and_attributes_that_were_kept_are_told_anew", listings_and_attributes_that_were_kept_are_told_anew),
+    ("a_directory_that_is_held_holds_up_no_other", a_directory_that_is_held_holds_up_no_other),
 ];
 
 const ALICES: User<'static> = User(ALICE, ALICE, &[PAYMENTS]);
@@ -458,4 +462,89 @@ fn a_superuser_without_its_capabilities_is_a_user() {
     assert_eq!(mount.get("dev/variables/theirs"), b"1");
     shell(&mount, ROOT, "mv $T .keyfs/commit/");
     assert_eq!(mount.get("dev/variables/theirs"), b"2\n");
+}
+
+fn listings_and_attributes_that_were_kept_are_told_anew() {
+    let mount = Mount::new();
+    let program = r#"
+import os, sys
+os.chdir(sys.argv[1])
+kept = "dev/variables/d"
+os.mkdir(kept)
+for name in "abcdefgh": open(f"{kept}/{name}", "w").write("1")
+held = os.open(kept, os.O_RDONLY | os.O_DIRECTORY)
+for number in range(50):
+    # The kernel keeps the listing from the second time on, and knows nothing of the names in it.
+    before = set(os.listdir(kept)); assert set(os.listdir(kept)) == before == set(os.listdir(held))
+    was = os.stat(kept)
+    base = ".keyfs/transactions/t"
+    os.mkdir(base), os.mkdir(f"{base}/{kept}")
+    os.mkdir(f"{base}/{kept}/sub{number}")
+    open(f"{base}/{kept}/new{number}", "w").close()
+    os.rename(base, ".keyfs/commit/t")
+    now, after = os.stat(kept), before | {f"sub{number}", f"new{number}"}
+    assert now.st_nlink == was.st_nlink + 1 and now.st_mtime_ns > was.st_mtime_ns, (number, was, now)
+    assert set(os.listdir(kept)) == after, (number, before, os.listdir(kept))
+    assert set(os.listdir(held)) == after, (number, before, os.listdir(held))
+    os.mkdir(base), os.mkdir(f"{base}/{kept}")
+    for path in f"{base}/{kept}/sub{number}", f"{base}/{kept}/new{number}":
+        (os.mkdir if "sub" in path else lambda path: open(path, "w").close())(path)
+        os.setxattr(path, "user.keyfs.remove", b"1")
+    os.rename(base, ".keyfs/commit/t")
+    assert set(os.listdir(kept)) == before == set(os.listdir(held)), (number, before, os.listdir(kept))
+    assert os.stat(kept).st_nlink == was.st_nlink
+print("fine")
+"#;
+    let output = ROOT.python(program, &[mount.root().to_str().unwrap()]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "fine\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Somebody who lists a directory into memory that doesn't come keeps its lock for as long as he likes.
+fn a_directory_that_is_held_holds_up_no_other() {
+    let (mount, slow) = (Mount::new(), Mount::new());
+    slow.put("dev/variables/page", vec![b'x'; 1 << 16]);
+    for name in ["held", "free"] {
+        mount.mkdir(&format!("dev/variables/{name}"));
+        mount.put(&format!("dev/variables/{name}/k"), "1");
+    }
+    let program = r#"
+import ctypes, mmap, os, sys
+page = os.open(sys.argv[1], os.O_RDONLY)
+memory = mmap.mmap(page, 1 << 16, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+place = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+directory = os.open(sys.argv[2], os.O_RDONLY | os.O_DIRECTORY)
+print("ready", flush=True)
+sys.stdin.readline()
+ctypes.CDLL(None).syscall(217, directory, ctypes.c_void_p(place), 1 << 16)
+"#;
+    let signal = |name: &str| run(Command::new("kill").args(["-s", name, &slow.pid().to_string()]));
+    let paths = [slow.path("dev/variables/page"), mount.path("dev/variables/held")];
+    let mut holder = BOBS.python_command(program, &paths.each_ref().map(|path| path.to_str().unwrap()));
+    let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
+    let mut ready = String::new();
+    BufReader::new(holder.stdout.take().expect("a pipe")).read_line(&mut ready).expect("a line");
+    assert_eq!(ready, "ready\n");
+    signal("STOP");
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        writeln!(holder.stdin.take().expect("a pipe")).expect("it listens");
+        let lists = || std::fs::read_to_string(format!("/proc/{}/syscall", holder.id())).unwrap_or_default();
+        wait_for("the directory to be held", || lists().starts_with("217 "));
+        let commit = |name: &str, number: u32| {
+            let path = format!("dev/variables/{name}/new{number}");
+            shell(&mount, ROOT, &format!("test ! -e {path}; mkdir $T $T/dev/variables/{name}; echo 1 > $T/{path}"));
+            let begun = Instant::now();
+            shell(&mount, ROOT, "mv $T .keyfs/commit/");
+            (begun.elapsed(), mount.path(&path).exists())
+        };
+        // What this waits for in vain is nobody else's.
+        commit("held", 0);
+        for number in 1..4 {
+            let (took, there) = commit("free", number);
+            assert!(there && took < Duration::from_millis(900), "commit {number} took {took:?}: {there}");
+        }
+    }));
+    signal("CONT");
+    let _ = holder.wait();
+    told.unwrap_or_else(|failure| std::panic::resume_unwind(failure));
+    wait_for("the name to be told", || mount.path("dev/variables/held/new0").exists());
 }
