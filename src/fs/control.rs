@@ -14,7 +14,6 @@ use fuser::{FileAttr, FileType};
 use serde_json::{Map, Value, json};
 
 use super::dir::Line;
-use super::events::Watch;
 use super::handle::Handle;
 use super::inode::{Inode, NOTHING};
 use super::{Adapter, Info};
@@ -270,8 +269,8 @@ impl Adapter {
             STATUS => Ok(Handle::Text(self.status()?.into_bytes())),
             METRICS => Ok(Handle::Text(self.metrics_text()?.into_bytes())),
             number if number == EVENTS || cursor_of(number).is_some() => {
-                self.watchers.opened();
-                Ok(Handle::Events(Watch::new(cursor_of(number).unwrap_or_else(|| self.namespace.events_end()))))
+                let behind = cursor_of(number).unwrap_or_else(|| self.namespace.events_end());
+                Ok(Handle::Events(self.watchers.open_stream(actor.uid(), behind)?))
             }
             number => match self.places.get(number).ok_or(Error::Gone)? {
                 Place::Version(root, names, version) => {

@@ -1,15 +1,15 @@
 //! The stream of changes as a file: lines of JSON, whose reader waits for the next one.
 //!
 //! Invariants:
-//! - No thread that answers requests waits with a reader: a thread of its own answers those that wait.
-//! - Whoever waits for a change, by reading or by polling, is looked after under the lock that they came under, so that none
-//!   comes between their look and their wait.
+//! - No thread that answers requests waits with a reader, nor looks for long at what that may not see: a thread of its own answers
+//!   those that wait.
+//! - Whoever begins to wait, by reading or by polling, has a last look under the lock under which the others are looked after, so that
+//!   no change comes between their look and their wait. Any other look is taken under no lock.
 //! - A reader that a signal is pending for is let go: the kernel can't end a wait that the daemon has begun.
 //!
 //! It deliberately decides nothing about who sees what: `tree` does.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use super::caller::Caller;
 use super::handle::Handle;
 use crate::id::Uid;
 use crate::key::{Environment, Tree};
-use crate::tree::{Cursor, Namespace, Shown};
+use crate::tree::{Actor, Cursor, Error, Namespace, Shown};
 
 /// How often those who wait are looked after, for signals.
 const TICK: Duration = Duration::from_millis(100);
@@ -29,11 +29,18 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long somebody waits at a time whose signals can't be seen, of another pid namespace.
 const BLIND: Duration = Duration::from_secs(1);
 
-/// So many changes are put into lines at a time.
-const MOST: usize = 256;
+/// Lines are made until they are so long, of so many changes at a time: a hostile key takes 25 kB.
+const ENOUGH: usize = 64 << 10;
+const AT_A_TIME: usize = 4;
+
+/// So many streams a user may have open, each of which may hold lines.
+const STREAMS: usize = 512;
 
 /// An open stream.
-pub(super) struct Watch(Mutex<Position>);
+pub(super) struct Watch {
+    owner: Uid,
+    position: Mutex<Position>,
+}
 
 struct Position {
     behind: Cursor,
@@ -42,12 +49,8 @@ struct Position {
 }
 
 impl Watch {
-    pub(super) fn new(behind: Cursor) -> Watch {
-        Watch(Mutex::new(Position { behind, rest: Vec::new() }))
-    }
-
     fn position(&self) -> MutexGuard<'_, Position> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,6 +60,8 @@ struct Blocked {
     thread: u32,
     handle: Arc<Handle>,
     size: usize,
+    /// Whether it waits for a change that is yet to come.
+    waits: bool,
     since: Instant,
     reply: ReplyData,
 }
@@ -65,7 +70,7 @@ struct Blocked {
 pub(super) struct Watchers {
     namespace: Arc<Namespace>,
     only: Option<Environment>,
-    open: AtomicUsize,
+    open: Mutex<HashMap<Uid, usize>>,
     thread: OnceLock<Thread>,
     blocked: Mutex<Vec<Blocked>>,
     polls: Mutex<HashMap<u64, PollNotifier>>,
@@ -73,29 +78,31 @@ pub(super) struct Watchers {
 
 impl Watchers {
     pub(super) fn new(namespace: Arc<Namespace>, only: Option<Environment>) -> Watchers {
-        let (blocked, polls) = (Mutex::default(), Mutex::default());
-        Watchers { namespace, only, open: AtomicUsize::new(0), thread: OnceLock::new(), blocked, polls }
+        let (open, blocked, polls) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Watchers { namespace, only, open, thread: OnceLock::new(), blocked, polls }
     }
 
     /// Begins to look after those who wait.
     pub(super) fn start(self: &Arc<Watchers>) -> std::io::Result<()> {
         let watchers = Arc::downgrade(self);
         let look = move || {
-            let mut seen = Cursor(0);
+            let (mut seen, mut more) = (Cursor(0), false);
             while let Some(watchers) = watchers.upgrade() {
-                if watchers.open.load(Ordering::Acquire) == 0 {
+                if watchers.open().is_empty() {
                     drop(watchers);
                     // Long enough to cost nothing, so that the thread ends after its mount.
                     std::thread::park_timeout(BLIND);
                     continue;
                 }
-                watchers.namespace.wait_for_events(seen, TICK);
+                if !more {
+                    watchers.namespace.wait_for_events(seen, TICK);
+                }
                 let end = watchers.namespace.events_end();
                 if end > seen {
                     watchers.wake_polls();
                 }
                 seen = end;
-                watchers.look_after_blocked();
+                more = watchers.look_after_blocked();
             }
         };
         let thread = std::thread::Builder::new().name("keyfs-events".into()).spawn(look)?;
@@ -104,35 +111,61 @@ impl Watchers {
         Ok(())
     }
 
-    pub(super) fn opened(&self) {
-        self.open.fetch_add(1, Ordering::AcqRel);
+    /// Opens the stream behind a place.
+    pub(super) fn open_stream(&self, owner: Uid, behind: Cursor) -> Result<Watch, Error> {
+        let mut open = self.open();
+        let own = open.entry(owner).or_default();
+        if *own >= STREAMS {
+            return Err(Error::Quota("a user has at most 512 streams of changes open"));
+        }
+        *own += 1;
+        drop(open);
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
+        Ok(Watch { owner, position: Mutex::new(Position { behind, rest: Vec::new() }) })
     }
 
-    pub(super) fn closed(&self, handle: FileHandle) {
-        self.open.fetch_sub(1, Ordering::AcqRel);
+    pub(super) fn closed(&self, watch: &Watch, handle: FileHandle) {
+        let mut open = self.open();
+        if let Some(own) = open.get_mut(&watch.owner) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                open.remove(&watch.owner);
+            }
+        }
+        drop(open);
         self.polls().remove(&handle.0);
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Uid, usize>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers a reader with what there is, or has it wait.
     pub(super) fn read(&self, caller: Caller, handle: Arc<Handle>, size: u32, waits: bool, reply: ReplyData) {
         let Handle::Events(watch) = &*handle else { return reply.error(Errno::EBADF) };
-        let mut blocked = self.blocked();
         let size = size as usize;
-        let lines = self.take(&caller, watch, size);
+        let (mut lines, mut ended) = self.take(&caller, watch, size);
         if !lines.is_empty() || size == 0 {
+            return reply.data(&lines);
+        }
+        let mut blocked = self.blocked();
+        if ended {
+            (lines, ended) = self.take(&caller, watch, size);
+        }
+        if !lines.is_empty() {
             reply.data(&lines);
-        } else if waits {
-            let thread = crate::tree::Actor::thread(&caller);
-            blocked.push(Blocked { caller, thread, handle: Arc::clone(&handle), size, since: Instant::now(), reply });
-        } else {
+        } else if ended && !waits {
             reply.error(Errno::EAGAIN);
+        } else {
+            let (thread, since) = (Actor::thread(&caller), Instant::now());
+            blocked.push(Blocked { caller, thread, handle: Arc::clone(&handle), size, waits, since, reply });
         }
     }
 
-    /// Whether there is something to read; where there is not, the kernel is told when that may have changed.
+    /// Whether there is something to read; where there is not, the kernel is told when that may have changed. Where it would take long
+    /// to say, there may be: to read is to look further.
     pub(super) fn poll(
         &self,
         caller: &Caller,
@@ -140,17 +173,20 @@ impl Watchers {
         handle: FileHandle,
         notifier: PollNotifier,
     ) -> PollEvents {
+        let ready = PollEvents::POLLIN | PollEvents::POLLRDNORM;
+        let there = || {
+            let mut position = watch.position();
+            !self.fill(caller, &mut position) || !position.rest.is_empty()
+        };
+        if there() {
+            return ready;
+        }
         let mut polls = self.polls();
-        let mut position = watch.position();
-        if position.rest.is_empty() {
-            self.fill(caller, &mut position);
+        if there() {
+            return ready;
         }
-        if position.rest.is_empty() {
-            polls.insert(handle.0, notifier);
-            PollEvents::empty()
-        } else {
-            PollEvents::POLLIN | PollEvents::POLLRDNORM
-        }
+        polls.insert(handle.0, notifier);
+        PollEvents::empty()
     }
 
     fn blocked(&self) -> MutexGuard<'_, Vec<Blocked>> {
@@ -169,42 +205,56 @@ impl Watchers {
         }
     }
 
-    fn look_after_blocked(&self) {
-        let mut blocked = self.blocked();
-        for waiting in std::mem::take(&mut *blocked) {
+    /// Looks at what there is for each reader that waits. Whether one of them has more to look at.
+    fn look_after_blocked(&self) -> bool {
+        let waiting = std::mem::take(&mut *self.blocked());
+        let (mut left, mut more) = (Vec::new(), false);
+        for waiting in waiting {
             let Handle::Events(watch) = &*waiting.handle else { continue };
-            let lines = self.take(&waiting.caller, watch, waiting.size);
+            let (lines, ended) = self.take(&waiting.caller, watch, waiting.size);
             if !lines.is_empty() {
                 waiting.reply.data(&lines);
             } else if waiting.is_called_away() {
                 waiting.reply.error(Errno::EINTR);
+            } else if ended && !waiting.waits {
+                waiting.reply.error(Errno::EAGAIN);
             } else {
-                blocked.push(waiting);
+                more |= !ended;
+                left.push(waiting);
             }
         }
+        self.blocked().append(&mut left);
+        more
     }
 
-    /// What there is to read, at most so many bytes, in whole lines where one fits.
-    fn take(&self, caller: &Caller, watch: &Watch, size: usize) -> Vec<u8> {
+    /// What there is to read, at most so many bytes, in whole lines where one fits; and whether there is no more to look at.
+    fn take(&self, caller: &Caller, watch: &Watch, size: usize) -> (Vec<u8>, bool) {
         let mut position = watch.position();
-        if position.rest.is_empty() {
-            self.fill(caller, &mut position);
-        }
+        let ended = self.fill(caller, &mut position);
         let within = position.rest.len().min(size);
         let fitting = position.rest.get(..within).unwrap_or_default();
         let end = fitting.iter().rposition(|&byte| byte == b'\n').map_or(within, |newline| newline + 1);
-        position.rest.drain(..end).collect()
+        (position.rest.drain(..end).collect(), ended)
     }
 
-    fn fill(&self, caller: &Caller, position: &mut Position) {
-        let batch = self.namespace.events(caller, position.behind, self.only.as_ref(), MOST);
-        position.behind = batch.end;
-        if batch.lost {
-            let first = batch.shown.first().map_or(batch.end, |shown| Cursor(shown.cursor.0 - 1));
-            push(&mut position.rest, &json!({ "cursor": first.0, "kind": "lost" }));
+    /// Makes lines where there are none left. Whether all that there is was looked at.
+    fn fill(&self, caller: &Caller, position: &mut Position) -> bool {
+        if !position.rest.is_empty() {
+            return false;
         }
-        for shown in &batch.shown {
-            push(&mut position.rest, &line(shown));
+        loop {
+            let batch = self.namespace.events(caller, position.behind, self.only.as_ref(), AT_A_TIME);
+            position.behind = batch.end;
+            if batch.lost {
+                let first = batch.shown.first().map_or(batch.end, |shown| Cursor(shown.cursor.0 - 1));
+                push(&mut position.rest, &json!({ "cursor": first.0, "kind": "lost" }));
+            }
+            for shown in &batch.shown {
+                push(&mut position.rest, &line(shown));
+            }
+            if batch.ended || batch.shown.len() < AT_A_TIME || position.rest.len() >= ENOUGH {
+                return batch.ended;
+            }
         }
     }
 }

@@ -366,8 +366,8 @@ impl Filesystem for Adapter {
     ) {
         let released = self.serve(Operation::Release, || {
             let removed = self.handles.remove(handle);
-            if let Some(Handle::Events(_)) = removed.as_deref() {
-                self.watchers.closed(handle);
+            if let Some(Handle::Events(watch)) = removed.as_deref() {
+                self.watchers.closed(watch, handle);
             }
             if let Some(Handle::File { file, mapped, .. }) = removed.as_deref() {
                 if let Some((parent, name)) = self.namespace.release(file) {

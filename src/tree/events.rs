@@ -94,6 +94,8 @@ pub struct Batch {
     pub shown: Vec<Shown>,
     /// Where they end.
     pub end: Cursor,
+    /// Whether there was no more to look at.
+    pub ended: bool,
 }
 
 #[derive(Default)]
@@ -225,12 +227,14 @@ impl Namespace {
         drop(self.events.more.wait_timeout_while(log, longest, nothing));
     }
 
-    /// The changes behind a place that somebody may see, of one environment or all, at most `most` of them.
+    /// The changes behind a place that somebody may see, of one environment or all, at most `most` of them. No more than some
+    /// thousands are looked at, so that whoever may see none of them is no burden to others.
     pub fn events(&self, actor: &dyn Actor, behind: Cursor, only: Option<&Environment>, most: usize) -> Batch {
         /// So many are looked at in one hold of the lock, which commits wait for.
         const LOOK: usize = 64;
-        let mut batch = Batch { lost: false, shown: Vec::new(), end: behind };
-        loop {
+        const LOOKS: usize = 64;
+        let mut batch = Batch { lost: false, shown: Vec::new(), end: behind, ended: false };
+        for _ in 0..LOOKS {
             // Permissions are looked at without the lock: the caller may have to be asked for its groups.
             let candidates: Vec<Entry> = {
                 let log = self.events.log();
@@ -246,6 +250,7 @@ impl Namespace {
                 let found: Vec<_> = log.entries.iter().skip(start).take(LOOK).cloned().collect();
                 if found.is_empty() {
                     batch.end = batch.end.max(Cursor(log.end));
+                    batch.ended = true;
                     return batch;
                 }
                 found
@@ -259,6 +264,7 @@ impl Namespace {
                 batch.shown.extend(if here { candidate.for_whom(actor) } else { None });
             }
         }
+        batch
     }
 }
 

@@ -20,8 +20,12 @@ pub const CASES: &[Case] = &[
     ("a_commit_of_many_is_told_whole", a_commit_of_many_is_told_whole),
     ("one_environment_has_its_own", one_environment_has_its_own),
     ("no_value_is_in_it", no_value_is_in_it),
+    ("what_is_behind_much_that_is_hidden_is_told", what_is_behind_much_that_is_hidden_is_told),
+    ("a_user_has_so_many_streams", a_user_has_so_many_streams),
     ("the_daemon_ends_while_somebody_waits", the_daemon_ends_while_somebody_waits),
 ];
+
+const BOBS: User<'static> = User(BOB, BOB, &[]);
 
 /// Somebody who follows, ended with the test.
 struct Follower {
@@ -209,7 +213,7 @@ fn everybody_sees_what_they_may_list() {
     mount.mkdir("dev/secrets/team");
     mount.own("dev/secrets/team", ALICE, PAYMENTS, 0o750);
     let member = Follower::new(&mount, User(ALICE, ALICE, &[PAYMENTS]), "events");
-    let stranger = Follower::new(&mount, User(BOB, BOB, &[]), "events");
+    let stranger = Follower::new(&mount, BOBS, "events");
     mount.put("dev/secrets/team/k", "1");
     mount.put("dev/secrets/all", "1");
     assert_eq!([member.told(), member.told()], ["put team/k", "put all"]);
@@ -223,7 +227,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 print(poll.poll(200), flush=True)
 "#;
-    let mut child = User(BOB, BOB, &[])
+    let mut child = BOBS
         .python_command(program, &[mount.path(".keyfs/events").to_str().unwrap()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -302,4 +306,76 @@ fn the_daemon_ends_while_somebody_waits() {
     assert!(mount.end("TERM").success(), "{}", mount.logged());
     wait_for("the reader's end", || follower.child.try_wait().expect("wait").is_some());
     assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+/// More than is looked at for one request.
+fn what_is_behind_much_that_is_hidden_is_told() {
+    let mount = Mount::new();
+    let hide = r#"
+import os, sys
+os.chdir(sys.argv[1])
+os.mkdir("dev/variables/closed", 0o700)
+base = ".keyfs/transactions/t"
+os.mkdir(base), os.mkdir(f"{base}/dev/variables/closed")
+for number in range(10_000): os.close(os.open(f"{base}/dev/variables/closed/{number}", os.O_CREAT | os.O_WRONLY))
+os.rename(base, ".keyfs/commit/t")
+open("dev/variables/shown", "w").write("1")
+"#;
+    let root = mount.root();
+    let root = root.to_str().unwrap();
+    let output = ROOT.python(hide, &[root]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let follow = r#"
+import json, os, select, sys
+os.chdir(sys.argv[1])
+def lines(text): return [(line["kind"], line.get("key")) for line in map(json.loads, text.decode().splitlines())]
+expected = [("lost", None), ("mkdir", "closed"), ("put", "shown")]
+for flags in 0, os.O_NONBLOCK:
+    for polls in False, True:
+        stream, seen = os.open(".keyfs/events@1", os.O_RDONLY | flags), []
+        poll = select.poll(); poll.register(stream, select.POLLIN)
+        while len(seen) < 3:
+            if polls: assert poll.poll(30_000)
+            try: seen += lines(os.read(stream, 65536))
+            except BlockingIOError:
+                # It is told only where there is no more; of a poll, which may be wrong, not even that is known.
+                assert polls and flags, seen
+        assert seen == expected, seen
+        assert poll.poll(0) == []
+        os.close(stream)
+print("fine")
+"#;
+    let output = BOBS.python(follow, &[root]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "fine\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn a_user_has_so_many_streams() {
+    let mount = Mount::new();
+    let program = r#"
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (2000, 2000))
+streams = []
+try:
+    while True: streams.append(os.open(sys.argv[1], os.O_RDONLY))
+except OSError as error: print(len(streams), error.errno)
+os.close(streams.pop())
+while True:
+    try: streams.append(os.open(sys.argv[1], os.O_RDONLY)); break
+    except OSError: pass
+print("again", flush=True)
+sys.stdin.read()
+"#;
+    let path = mount.path(".keyfs/events");
+    let path = path.to_str().unwrap();
+    let mut hoarder =
+        BOBS.python_command(program, &[path]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(hoarder.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert_eq!(said.next(), Some(format!("512 {}", libc::EDQUOT)));
+    assert_eq!(said.next().as_deref(), Some("again"));
+    // Others have theirs.
+    drop(Follower::new(&mount, ROOT, "events"));
+    drop(hoarder.stdin.take());
+    hoarder.wait().unwrap();
+    let there = || std::fs::File::open(path).map(drop);
+    (0..600).try_for_each(|_| there()).unwrap();
 }

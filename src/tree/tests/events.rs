@@ -9,7 +9,11 @@ const ALL: usize = usize::MAX;
 impl World {
     /// What somebody is shown: kinds, keys and versions.
     fn follow(&self, who: &Who, behind: Cursor) -> (Vec<String>, Cursor) {
-        let batch = self.ns.events(who, behind, None, ALL);
+        let mut batch = self.ns.events(who, behind, None, ALL);
+        while !batch.ended {
+            let more = self.ns.events(who, batch.end, None, ALL);
+            batch = EventBatch { lost: batch.lost, shown: [batch.shown, more.shown].concat(), ..more };
+        }
         let line = |shown: &Shown| {
             let Shown { kind, address, other, version, .. } = shown;
             let other = other.as_ref().map_or(String::new(), |other| format!(" > {}", other.key));
