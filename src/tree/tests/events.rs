@@ -8,7 +8,7 @@ const ALL: usize = usize::MAX;
 
 impl World {
     /// What somebody is shown: kinds, keys and versions.
-    fn follow(&self, who: &Who, behind: Cursor) -> (Vec<String>, Cursor) {
+    pub(super) fn follow(&self, who: &Who, behind: Cursor) -> (Vec<String>, Cursor) {
         let mut batch = self.ns.events(who, behind, None, ALL);
         while !batch.ended {
             let more = self.ns.events(who, batch.end, None, ALL);

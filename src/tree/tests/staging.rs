@@ -81,6 +81,20 @@ impl Stage<'_> {
         self.world.ns.commit_transaction(who, &self.name)
     }
 
+    /// Drops it, as `rm -r` does.
+    pub(super) fn take_back(&self, who: &Who) {
+        fn empty(world: &World, who: &Who, id: StagedId) {
+            for (name, below, kind) in world.ns.staged_list(id).unwrap() {
+                if kind == Kind::Directory {
+                    empty(world, who, below);
+                }
+                world.ns.unstage(who, id, &name, kind).unwrap();
+            }
+        }
+        empty(self.world, who, self.at("").unwrap());
+        self.world.ns.end(&self.name).unwrap();
+    }
+
     /// Why the last commit failed.
     pub(super) fn error(&self, who: &Who) -> String {
         String::from_utf8(self.read(who, ".error").unwrap()).unwrap()

@@ -1,12 +1,15 @@
 //! Many at once on few names: nobody waits for ever, nothing breaks, and what is left hangs together.
 
+use std::sync::atomic::AtomicUsize;
+
 use super::*;
 
 fn turn(world: &World, who: &Who, number: usize) -> Result<(), Error> {
     let names = ["a", "b", "d/a", "d/b"];
     let pick = |salt: usize| format!("dev/secrets/{}", names[(number / 7 + salt) % names.len()]);
     let id = world.find(&pick(0));
-    match number % 11 {
+    match number % 12 {
+        11 => world.transact(who, &[pick(0), pick(1), pick(2)], number),
         0..3 => world.write(who, &pick(number), REWRITE, number),
         3 => world.write(who, &pick(0), APPEND, number),
         4 => world.move_one(who, &pick(0), &pick(1), RenameMode::Replace),
@@ -68,6 +71,29 @@ impl World {
         written.and(flushed)
     }
 
+    /// Changes several at once, and two that nobody else changes alike.
+    fn transact(&self, who: &Who, paths: &[String; 3], number: usize) -> Result<(), Error> {
+        let stage = self.stage(who, &format!("t{}-{number}", who.thread));
+        let staged = || {
+            for path in ["dev/secrets/d", "dev/secrets/pair"] {
+                stage.mkdir(who, path)?;
+            }
+            let value = number.to_string();
+            stage.put(who, &paths[0], value.as_bytes())?;
+            stage.put(who, "dev/secrets/pair/one", value.as_bytes())?;
+            stage.put(who, "dev/secrets/pair/other", value.as_bytes())?;
+            if paths[1] != paths[0] {
+                stage.rm(who, &paths[1])?;
+            }
+            if !paths[..2].contains(&paths[2]) {
+                let id = stage.touch(who, &paths[2])?;
+                self.ns.stage_alteration(who, id, Alteration::Note(b"n", value.as_bytes(), Note::Set))?;
+            }
+            stage.commit(who).map(drop)
+        };
+        staged().inspect_err(|_| stage.take_back(who))
+    }
+
     fn move_one(&self, who: &Who, from: &str, to: &str, how: RenameMode) -> Result<(), Error> {
         let (from, to) = (self.above(from)?, self.above(to)?);
         self.ns.rename(who, (from.0, &from.1), (to.0, &to.1), how)
@@ -77,13 +103,17 @@ impl World {
 #[test]
 fn many_at_once_leave_a_whole_tree() {
     let world = World::new();
+    let begun = world.ns.events_end();
+    let transactions = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for thread in 0..6 {
-            let world = &world;
+            let (world, transactions) = (&world, &transactions);
             scope.spawn(move || {
                 let who = root().thread(thread + 1);
                 for number in 0..1500 {
-                    let answer = turn(world, &who, number * 13 + thread as usize);
+                    let number = number * 13 + thread as usize;
+                    let answer = turn(world, &who, number);
+                    transactions.fetch_add(usize::from(number % 12 == 11 && answer.is_ok()), Ordering::Relaxed);
                     if let Err(error @ (Error::Tampered(_) | Error::Store(_))) = answer {
                         panic!("{error}");
                     }
@@ -93,6 +123,16 @@ fn many_at_once_leave_a_whole_tree() {
     });
     assert_eq!(world.ns.totals().open_files, 0);
     assert!(!world.paper.take().iter().any(|line| line.starts_with("tampered")));
+    assert_eq!(world.findings(), [""; 0]);
+    // What was changed together is alike, and was told as often as it was changed.
+    let transactions = transactions.into_inner();
+    assert!(transactions > 50, "{transactions}");
+    let pair = ["one", "other"].map(|name| format!("dev/secrets/pair/{name}"));
+    assert_eq!(world.get(&root(), &pair[0]).unwrap(), world.get(&root(), &pair[1]).unwrap());
+    assert_eq!(pair.map(|path| world.version(&path)), [transactions as u64; 2]);
+    let told = world.follow(&root(), begun).0;
+    assert_eq!(told.iter().filter(|line| line.starts_with("put pair/")).count(), 2 * transactions);
+    assert_eq!(world.ns.transactions(), 0);
     let mut waiting = vec![world.root("dev", Tree::Secrets)];
     while let Some(directory) = waiting.pop() {
         let listed = world.ns.list(directory).unwrap();
