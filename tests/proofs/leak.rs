@@ -80,6 +80,7 @@ fn a_canary_is_nowhere() {
         memory::search(mount.pid(), canary.as_bytes()).is_empty()
     });
     settings(&mount);
+    stage(&medium, &mount, &canary);
     assert!(mount.end("TERM").success());
     mount.start_logging(Some("trace"));
     read(&mount, &canary);
@@ -90,6 +91,28 @@ fn a_canary_is_nowhere() {
     mount.start_logging(Some("trace"));
     in_no_file(&medium, &mount, &canary, "mounted again");
     drop(mount);
+}
+
+/// Stages in every way: while it is staged it is in memory that is locked and left out of dumps, and after that in none.
+fn stage(medium: &Medium, mount: &Mount, canary: &str) {
+    let bob = User(BOB, BOB, &[PAYMENTS]);
+    let output = python(bob, include_str!("leak/stage.py"), canary, mount).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    in_no_file(medium, mount, canary, "staged");
+    let found = || memory::search(mount.pid(), canary.as_bytes());
+    // But for the request buffers, as after a write.
+    wait_for("the buffers to be overwritten", || {
+        overwrite(mount);
+        let staged = found();
+        assert!(!staged.is_empty(), "what is staged is in memory");
+        assert!(staged.iter().all(memory::Found::is_locked), "{staged:#?}");
+        staged.iter().all(memory::Found::is_left_out_of_dumps)
+    });
+    assert!(bob.sh(&format!("rm -r {}", mount.path(".keyfs/transactions/kept").display())).status.success());
+    wait_for("what was staged to be forgotten", || {
+        overwrite(mount);
+        found().is_empty()
+    });
 }
 
 /// Values for which there is no room.
