@@ -1,5 +1,5 @@
 //! The daemon killed at random moments under eight writers: what was acknowledged is there, whole, and what was not is old or
-//! new, never something in between.
+//! new, never something in between; of a transaction all is old or all is new.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,6 +31,8 @@ struct Writer {
     /// What it is if the operation that was never answered was done after all.
     or: Option<Contents>,
     numbers: u64,
+    /// How many transactions were acknowledged.
+    transactions: u64,
     random: Random,
 }
 
@@ -39,6 +41,8 @@ enum Step {
     Put(String, usize),
     Rename(String, String),
     Remove(String),
+    /// All of these in a transaction: values of so many bytes, and what is removed.
+    Together(Vec<(String, usize)>, Option<String>),
 }
 
 impl Writer {
@@ -55,17 +59,57 @@ impl Writer {
             return Step::Put(target, 40 + self.random.below(if lot == 0 { 200_000 } else { 3000 }));
         }
         let source = there[self.random.below(there.len())].clone();
-        if lot == 7 { Step::Remove(source) } else { Step::Rename(source, target) }
+        match lot {
+            7 => Step::Remove(source),
+            8 => Step::Rename(source, target),
+            _ => {
+                let mut sizes = BTreeMap::new();
+                for _ in 0..2 + self.random.below(4) {
+                    sizes.insert(name(&mut self.random), 40 + self.random.below(20_000));
+                }
+                let removed = Some(source).filter(|source| !sizes.contains_key(source));
+                Step::Together(sizes.into_iter().collect(), removed)
+            }
+        }
+    }
+
+    /// Stages values, numbered from the first on, and a removal, and commits them.
+    fn together(
+        &self,
+        mount: &Mount,
+        first: u64,
+        sizes: &[(String, usize)],
+        removed: Option<&String>,
+    ) -> io::Result<()> {
+        let name = self.place.replace('/', "-");
+        let (staged, commit) = (format!(".keyfs/transactions/{name}"), format!(".keyfs/commit/{name}"));
+        let below = mount.path(&staged).join(&self.place);
+        fs::create_dir(mount.path(&staged))?;
+        fs::create_dir(&below)?;
+        for (number, (name, size)) in (first..).zip(sizes) {
+            fs::write(below.join(name), value(&self.place, number, *size))?;
+        }
+        if let Some(name) = removed {
+            drop(fs::File::options().append(true).create(true).open(below.join(name))?);
+            let path = std::ffi::CString::new(below.join(name).into_os_string().into_encoded_bytes())?;
+            rustix::fs::setxattr(path.as_c_str(), c"user.keyfs.remove", b"1", rustix::fs::XattrFlags::empty())?;
+        }
+        fs::rename(mount.path(&staged), mount.path(&commit))
     }
 
     /// Does a step; an error once the daemon is gone. What was answered counts from then on.
     fn work(&mut self, mount: &Mount, acknowledged: &AtomicU64) -> io::Result<()> {
         let step = self.step();
         let mut after = self.now.clone();
-        self.numbers += 1;
+        let first = self.numbers + 1;
+        self.numbers = if let Step::Together(sizes, _) = &step { self.numbers + sizes.len() as u64 } else { first };
         match &step {
             Step::Put(name, _) => drop(after.insert(name.clone(), self.numbers)),
             Step::Remove(name) => drop(after.remove(name)),
+            Step::Together(sizes, removed) => {
+                after.extend((first..).zip(sizes).map(|(number, (name, _))| (name.clone(), number)));
+                after.retain(|name, _| Some(name) != removed.as_ref());
+            }
             Step::Rename(from, to) => {
                 if let Some(moved) = after.remove(from) {
                     after.insert(to.clone(), moved);
@@ -79,6 +123,10 @@ impl Writer {
                 put(&self.path(mount, name), &value(&self.place, self.numbers, *size))?;
             }
             Step::Remove(name) => fs::remove_file(self.path(mount, name))?,
+            Step::Together(sizes, removed) => {
+                self.together(mount, first, sizes, removed.as_ref())?;
+                self.transactions += 1;
+            }
             Step::Rename(from, to) => fs::rename(self.path(mount, from), self.path(mount, to))?,
         }
         acknowledged.fetch_add(1, Ordering::SeqCst);
@@ -117,7 +165,7 @@ fn what_was_acknowledged_survives() {
             let place = format!("prod/{tree}/w{own}");
             mount.mkdir(&place);
             let random = Random(seed.wrapping_mul(31).wrapping_add(own as u64));
-            Writer { place, now: Contents::new(), or: None, numbers: 0, random }
+            Writer { place, now: Contents::new(), or: None, numbers: 0, transactions: 0, random }
         })
         .collect();
     let mut random = Random(seed);
@@ -155,7 +203,11 @@ fn what_was_acknowledged_survives() {
         mount.start();
         writers.iter_mut().for_each(|writer| writer.check(&mount, seed));
     }
-    println!("{rounds} kills, {all} acknowledged changes, {unanswered} cut short (seed {seed})");
+    let transactions: u64 = writers.iter().map(|writer| writer.transactions).sum();
+    println!(
+        "{rounds} kills, {all} acknowledged changes, {transactions} of them transactions, {unanswered} cut short (seed {seed})"
+    );
+    assert!(transactions > 0);
     assert!(unanswered > 0, "every kill met nobody at work");
     mount.restart();
     writers.iter_mut().for_each(|writer| writer.check(&mount, seed));
