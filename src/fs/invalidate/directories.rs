@@ -147,28 +147,40 @@ mod tests {
 
     /// A kernel in which a directory below 1000 is held until the gate is open.
     #[derive(Clone, Default)]
-    struct Paper(Arc<(Mutex<(Vec<String>, bool)>, Condvar)>);
+    struct Paper(Arc<Sheet>);
+
+    #[derive(Default)]
+    struct Sheet {
+        written: Mutex<Written>,
+        opened: Condvar,
+    }
+
+    #[derive(Default)]
+    struct Written {
+        lines: Vec<String>,
+        open: bool,
+    }
 
     impl Paper {
         fn open(&self) {
-            self.0.0.lock().unwrap().1 = true;
-            self.0.1.notify_all();
+            self.0.written.lock().unwrap().open = true;
+            self.0.opened.notify_all();
         }
 
         fn lines(&self) -> Vec<String> {
-            self.0.0.lock().unwrap().0.clone()
+            self.0.written.lock().unwrap().lines.clone()
         }
     }
 
     impl Kernel for Paper {
         fn name(&self, directory: u64, name: &OsStr) -> io::Result<()> {
-            let held = |paper: &mut (Vec<String>, bool)| directory < 1000 && !paper.1;
-            let mut paper = self.0.1.wait_while(self.0.0.lock().unwrap(), held).unwrap();
-            paper.0.push(format!("{directory} {}", name.display()));
+            let held = |written: &mut Written| directory < 1000 && !written.open;
+            let mut written = self.0.opened.wait_while(self.0.written.lock().unwrap(), held).unwrap();
+            written.lines.push(format!("{directory} {}", name.display()));
             Ok(())
         }
         fn listing(&self, directory: u64) -> io::Result<()> {
-            self.0.0.lock().unwrap().0.push(format!("{directory} all"));
+            self.0.written.lock().unwrap().lines.push(format!("{directory} all"));
             Err(io::ErrorKind::NotFound.into())
         }
     }
