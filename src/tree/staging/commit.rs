@@ -8,7 +8,8 @@
 //! - An entry that is not what it was when it was staged is not changed on the strength of what was seen then.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::Ordering;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::attributes::{EXPIRES, note_name};
 use super::super::change::draw_id;
@@ -19,7 +20,7 @@ use super::super::view::{Stored, View};
 use super::super::write::Content;
 use super::super::{Actor, Draft, Error, Namespace, permits};
 use super::value::{Bytes, Staging};
-use super::{ERROR, LARGE, LARGE_AT_ONCE, Staged, StagedId, Tables, Transaction};
+use super::{ERROR, LARGE, LARGE_AT_ONCE, Staged, StagedId, Tables, Transaction, Transactions};
 use crate::access::{Kind, Mode, Permissions, Rights};
 use crate::audit::Event;
 use crate::id::{NodeId, Version};
@@ -45,6 +46,51 @@ struct Frozen {
     order: Vec<StagedId>,
 }
 
+/// The entries of a transaction that is being committed. Where it is not committed in the end, by a panic too, they are put back.
+struct Taken<'t> {
+    transactions: &'t Transactions,
+    frozen: Frozen,
+}
+
+impl Deref for Taken<'_> {
+    type Target = Frozen;
+
+    fn deref(&self) -> &Frozen {
+        &self.frozen
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut tables = self.transactions.tables();
+        if let Some(Transaction { busy, .. }) = tables.transactions.get_mut(&self.frozen.root) {
+            *busy = false;
+            tables.entries.extend(self.frozen.entries.drain());
+        }
+    }
+}
+
+/// A turn to commit. Large ones would have all of the daemon's threads, and others none.
+struct Turn<'t>(Option<&'t AtomicUsize>);
+
+impl Turn<'_> {
+    fn take(transactions: &Transactions, entries: usize) -> Result<Turn<'_>, Error> {
+        let turn = Turn((entries > LARGE).then_some(&transactions.large));
+        match turn.0 {
+            Some(large) if large.fetch_add(1, Ordering::AcqRel) >= LARGE_AT_ONCE => Err(Error::Busy),
+            _ => Ok(turn),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(large) = self.0 {
+            large.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
 /// What a name stands for.
 type Found = (Stored<Entry>, Stored<Node>);
 
@@ -64,37 +110,23 @@ impl Namespace {
             let mut tables = self.transactions.tables();
             let root = *tables.names.get(name).ok_or(Error::NotFound)?;
             tables.touch(actor, root, self.clock.now())?.busy = true;
-            tables.freeze(root)
+            Taken { transactions: &self.transactions, frozen: tables.freeze(root) }
         };
         let mut failed = None;
-        let large = frozen.order.len() > LARGE;
-        // They would have all of the daemon's threads, and others none.
-        let committed = if large && self.transactions.large.fetch_add(1, Ordering::AcqRel) >= LARGE_AT_ONCE {
-            Err(Error::Busy)
-        } else {
+        let committed = Turn::take(&self.transactions, frozen.order.len()).and_then(|_turn| {
             self.change(actor, |view, draft| self.draft_transaction(actor, view, draft, &frozen, &mut failed))
-        };
-        if large {
-            self.transactions.large.fetch_sub(1, Ordering::AcqRel);
+        });
+        let (root, place) = (frozen.root, failed.and_then(|id| frozen.place(id)));
+        if committed.is_ok() {
+            self.transactions.tables().drop_transaction(root);
         }
-        let mut tables = self.transactions.tables();
-        let root = frozen.root;
-        match &committed {
-            Ok(_) => {
-                tables.drop_transaction(root);
-            }
-            Err(error) => {
-                let place = failed.and_then(|id| frozen.place(id));
-                tables.entries.extend(frozen.entries);
-                if let Some(Transaction { busy, .. }) = tables.transactions.get_mut(&root) {
-                    *busy = false;
-                }
-                let text = match place {
-                    Some(place) => format!("{place}: {error}\n"),
-                    None => format!("{error}\n"),
-                };
-                tables.explain_failure(root, text, self.clock.now())?;
-            }
+        drop(frozen);
+        if let Err(error) = &committed {
+            let text = match place {
+                Some(place) => format!("{place}: {error}\n"),
+                None => format!("{error}\n"),
+            };
+            self.transactions.tables().explain_failure(root, text, self.clock.now())?;
         }
         committed.map_err(as_conflict)
     }

@@ -236,3 +236,50 @@ fn a_superuser_without_its_capabilities_is_a_user() {
         assert_eq!(world.at("dev/variables/d/new").is_ok(), staged || act != "put");
     }
 }
+
+/// Of whom nothing can be learnt without a panic, once that is asked for.
+struct Failing(Who, std::cell::Cell<bool>);
+
+impl Actor for Failing {
+    fn uid(&self) -> Uid {
+        self.0.uid()
+    }
+    fn gid(&self) -> Gid {
+        assert!(!self.1.get(), "as planned");
+        self.0.gid()
+    }
+    fn thread(&self) -> u32 {
+        self.0.thread
+    }
+    fn supplementary(&self) -> Option<&[Gid]> {
+        self.0.supplementary()
+    }
+    fn process(&self) -> Process {
+        self.0.process()
+    }
+    fn shares_process_with(&self, thread: u32) -> bool {
+        self.0.shares_process_with(thread)
+    }
+    fn has_open(&self, node: NodeId) -> bool {
+        self.0.has_open(node)
+    }
+}
+
+#[test]
+fn a_panic_leaves_a_transaction_as_it_was() {
+    let world = World::new();
+    let failing = Failing(svc(), std::cell::Cell::new(true));
+    let svc = svc();
+    let stage = world.stage(&svc, "t");
+    for number in 0..100 {
+        stage.put(&svc, &format!("dev/secrets/k{number}"), b"1").unwrap();
+    }
+    for _ in 0..6 {
+        let commit = || world.ns.commit_transaction(&failing, &name("t")).map(drop);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(commit)).is_err());
+    }
+    assert_eq!(stage.read(&svc, "dev/secrets/k7").unwrap(), b"1");
+    stage.commit(&svc).unwrap();
+    assert_eq!(world.get(&svc, "dev/secrets/k99").unwrap(), b"1");
+    assert_eq!(world.ns.transactions(), 0);
+}
