@@ -10,6 +10,7 @@
 //! It deliberately knows nothing of arguments, terminals and formats.
 
 pub mod accounts;
+pub mod batch;
 pub mod compare;
 pub mod denied;
 pub mod edit;
@@ -19,7 +20,9 @@ pub mod facts;
 pub mod filter;
 pub mod formats;
 pub mod history;
+pub mod import;
 pub mod list;
+mod look;
 pub mod mount;
 pub mod permissions;
 pub mod put;

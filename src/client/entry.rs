@@ -82,12 +82,12 @@ impl Scope {
     /// # Errors
     ///
     /// [`Error::NoControl`].
-    pub(super) fn transactions(&self) -> Result<(PathBuf, &str), Error> {
+    pub(super) fn transactions(&self, what: &'static str) -> Result<(PathBuf, &str), Error> {
         let place = self.0.mount.join(".keyfs/transactions");
         match (&self.0.control, &self.0.name) {
             (Control::Named, Some(environment)) => Ok((place, environment)),
             (Control::Single, _) => Ok((place, "")),
-            _ => Err(Error::NoControl { mount: self.0.mount.clone(), what: "a transaction" }),
+            _ => Err(Error::NoControl { mount: self.0.mount.clone(), what }),
         }
     }
 

@@ -19,10 +19,12 @@ use super::{Entry, Error, edit, facts};
 use crate::access::Permissions;
 
 /// What is tried, for messages.
-const STORING: &str = "store";
+pub(super) const STORING: &str = "store";
 
 /// The attribute that makes a commit depend on the version that is there.
-const IF_VERSION: &str = "user.keyfs.if-version";
+pub(super) const IF_VERSION: &str = "user.keyfs.if-version";
+/// The attribute that has the present version.
+pub(super) const VERSION: &str = "system.keyfs.version";
 /// The attribute that ends a value's time.
 const EXPIRES: &str = "user.keyfs.expires";
 
@@ -142,7 +144,6 @@ fn stage_change(
     // It is there already, so this doesn't make one but stands for it.
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(&place, flags, Mode::RUSR | Mode::WUSR)?);
-    transaction.staged(&place);
     if after != before {
         edit::write(&place, before, after)?;
     }
@@ -181,8 +182,8 @@ fn failed(entry: &Entry, version: Option<u64>, error: &io::Error) -> Error {
 }
 
 /// The present version.
-fn current(entry: &Entry) -> Option<u64> {
-    facts::attribute(&entry.path(), "system.keyfs.version").ok()??.parse().ok()
+pub(super) fn current(entry: &Entry) -> Option<u64> {
+    facts::attribute(&entry.path(), VERSION).ok()??.parse().ok()
 }
 
 fn changed(entry: &Entry, expected: u64, now: Option<u64>) -> Error {
@@ -219,7 +220,6 @@ fn new(entry: &Entry, put: &Put<'_>) -> Result<Done, Error> {
 pub(super) fn stage_new(mut transaction: Transaction, entry: &Entry, put: &Put<'_>) -> Result<(), Failure> {
     stage_directories(&mut transaction, entry)?;
     let place = transaction.path(entry);
-    transaction.staged(&place);
     // It may stand for a key that somebody has made since: emptied, it is no part of that. (Linux empties nothing that is
     // made exclusively.)
     let unfinished = Unfinished::make(place.clone(), OFlags::TRUNC, put)?;
@@ -231,7 +231,7 @@ pub(super) fn stage_new(mut transaction: Transaction, entry: &Entry, put: &Put<'
 }
 
 /// Stages the directories above a key, those that are missing as like those above them.
-fn stage_directories(transaction: &mut Transaction, entry: &Entry) -> io::Result<()> {
+pub(super) fn stage_directories(transaction: &mut Transaction, entry: &Entry) -> io::Result<()> {
     let real = entry.directories();
     for (directory, (place, above)) in transaction.directories(entry).into_iter().zip(real.iter().skip(1).zip(&real)) {
         if transaction.has(&directory) {

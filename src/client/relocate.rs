@@ -44,7 +44,6 @@ pub fn relocate(from: &Entry, to: &Entry) -> Result<(), Error> {
         transaction.stage_directory(&directory).map_err(failed)?;
     }
     std::fs::File::create(&place).map_err(failed)?;
-    transaction.staged(&place);
     setxattr(&place, "user.keyfs.remove", b"1", XattrFlags::empty()).map_err(|error| failed(error.into()))?;
     let change = Change::default();
     let put = Put { value: &value, change: &change, condition: Condition::Absent, expires: None };
