@@ -16,6 +16,7 @@ pub mod denied;
 pub mod edit;
 pub mod entry;
 pub mod error;
+pub mod export;
 pub mod facts;
 pub mod filter;
 pub mod formats;

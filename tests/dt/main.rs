@@ -11,6 +11,7 @@ mod client;
 mod fixture;
 #[path = "../mount/harness.rs"]
 mod harness;
+mod imports;
 mod leftovers;
 mod places;
 mod secrets;
@@ -31,6 +32,7 @@ const FAMILIES: &[Family] = &[
     Family::mounting("values", values::CASES),
     Family::mounting("secrets", secrets::CASES),
     Family::mounting("places", places::CASES),
+    Family::mounting("imports", imports::CASES),
     Family::mounting("leftovers", leftovers::CASES),
     Family::mounting("client", client::CASES).with(client::TOOLS),
 ];

@@ -56,10 +56,14 @@ fn a_mount_of_one_environment_is_known() {
 }
 
 /// A bind mount that goes with this.
-struct Part(PathBuf);
+pub struct Part(PathBuf);
 
 impl Part {
-    fn of(source: &Path, place: PathBuf) -> Part {
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn of(source: &Path, place: PathBuf) -> Part {
         fs::create_dir(&place).expect("mkdir");
         crate::fixture::run(Command::new("mount").arg("--bind").arg(source).arg(&place));
         Part(place)

@@ -1,17 +1,22 @@
 """Runs a command on a terminal of its own and prints what that shows.
 
-terminal.py [--answer PROMPT TEXT]… -- COMMAND…
+terminal.py [--meanwhile PROMPT SCRIPT] [--answer PROMPT TEXT]… -- COMMAND…
 
-Each TEXT is typed, with a newline, once PROMPT has been shown. The exit code is the command's.
+Each TEXT is typed, with a newline, once PROMPT has been shown; SCRIPT is run by a shell before that. The exit code is the
+command's.
 """
 
 import os
 import pty
 import select
+import subprocess
 import sys
 
 words = sys.argv[1:]
-answers = []
+answers, meanwhile = [], None
+if words[0] == "--meanwhile":
+    meanwhile = (words[1].encode(), words[2])
+    words = words[3:]
 while words[0] == "--answer":
     answers.append((words[1].encode(), words[2].encode() + b"\n"))
     words = words[3:]
@@ -30,6 +35,9 @@ while True:
     if not more:
         break
     shown += more
+    if meanwhile and meanwhile[0] in shown:
+        subprocess.run(["sh", "-c", meanwhile[1]], check=True, stdin=subprocess.DEVNULL)
+        meanwhile = None
     while answers and answers[0][0] in shown[seen:]:
         prompt, text = answers.pop(0)
         seen = shown.index(prompt, seen) + len(prompt)

@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use keyfs::client::Error;
+use nix::sys::signal::Signal;
 
 /// The table as `--help` shows it.
 pub(crate) const HELP: &str = "\
@@ -30,11 +31,12 @@ pub(crate) struct Failure {
     code: u8,
     message: String,
     closed_pipe: bool,
+    signal: Option<Signal>,
 }
 
 impl Failure {
     pub(crate) fn new(code: u8, message: impl fmt::Display) -> Failure {
-        Failure { code, message: message.to_string(), closed_pipe: false }
+        Failure { code, message: message.to_string(), closed_pipe: false, signal: None }
     }
 
     pub(crate) fn usage(message: impl fmt::Display) -> Failure {
@@ -45,6 +47,16 @@ impl Failure {
         Failure::new(1, message)
     }
 
+    /// That somebody has called it off, by a signal that is to end this program now.
+    pub(crate) fn called_off(message: impl fmt::Display, signal: Option<Signal>) -> Failure {
+        Failure { signal, ..Failure::system(message) }
+    }
+
+    /// The signal that it ends by.
+    pub(crate) fn signal(&self) -> Option<Signal> {
+        self.signal
+    }
+
     /// Whether all that happened is that nobody reads on.
     pub(crate) fn is_closed_pipe(&self) -> bool {
         self.closed_pipe
@@ -53,7 +65,7 @@ impl Failure {
     /// That the output can't be written.
     pub(crate) fn output(error: &io::Error) -> Failure {
         let message = format!("can't write the output: {}", keyfs::client::error::reason(error));
-        Failure { code: 1, message, closed_pipe: error.kind() == io::ErrorKind::BrokenPipe }
+        Failure { code: 1, message, closed_pipe: error.kind() == io::ErrorKind::BrokenPipe, signal: None }
     }
 
     pub(crate) fn code(&self) -> ExitCode {

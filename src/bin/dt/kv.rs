@@ -4,9 +4,11 @@ pub(crate) mod acls;
 pub(crate) mod cp;
 pub(crate) mod diff;
 pub(crate) mod edit;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod get;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod ls;
 pub(crate) mod mv;
 pub(crate) mod put;
@@ -48,6 +50,8 @@ enum Command {
     Mv(mv::Arguments),
     Edit(edit::Arguments),
     Generate(generate::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -68,5 +72,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Mv(arguments) => mv::run(&arguments),
         Command::Edit(arguments) => edit::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
     }
 }

@@ -17,6 +17,7 @@ mod group;
 mod kv;
 mod man;
 mod output;
+mod progress;
 mod prompt;
 mod select;
 mod user;
@@ -70,6 +71,9 @@ fn main() -> ExitCode {
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("dt: {failure}");
+            if let Some(signal) = failure.signal() {
+                progress::die(signal);
+            }
             failure.code()
         }
     }

@@ -1,8 +1,9 @@
-//! Asking people for a secret.
+//! Asking people: for a secret, and whether they want something.
 //!
-//! Invariant: what is typed is not shown, however early: the echo is off before the question is asked.
+//! Invariant: a secret that is typed is not shown, however early: the echo is off before the question is asked.
 
 use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 
 use keyfs::client::value::Value;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -25,6 +26,21 @@ pub(crate) fn secret(what: &str) -> Result<Value, Failure> {
         return Err(Failure::usage("the two differ; nothing was stored"));
     }
     Ok(Zeroizing::new(first.as_bytes().to_vec()))
+}
+
+/// Asks whether to go on; `None` where nobody looks on who could answer. Stdin may have something else.
+pub(crate) fn confirm(question: &str) -> Result<Option<bool>, Failure> {
+    let terminal = File::options().read(true).write(true).open("/dev/tty");
+    let Some(mut terminal) = terminal.ok().filter(|_| io::stderr().is_terminal()) else { return Ok(None) };
+    let mut answer = String::new();
+    let mut ask = || {
+        terminal.write_all(question.as_bytes())?;
+        BufReader::new(&terminal).read_line(&mut answer)
+    };
+    let failed =
+        |error: io::Error| Failure::system(format!("nothing was answered: {}", keyfs::client::error::reason(&error)));
+    ask().map_err(failed)?;
+    Ok(Some(["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes))))
 }
 
 /// A terminal that shows nothing of what is typed, for as long as this lives.
