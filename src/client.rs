@@ -31,6 +31,7 @@ pub mod relocate;
 pub mod remove;
 mod transaction;
 pub mod value;
+pub mod watch;
 
 pub use entry::{Entry, Scope};
 pub use error::Error;

@@ -16,6 +16,7 @@ pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod rollback;
 pub(crate) mod set_acls;
+pub(crate) mod watch;
 pub(crate) mod why;
 
 use clap::Subcommand;
@@ -52,6 +53,7 @@ enum Command {
     Generate(generate::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
+    Watch(watch::Arguments),
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -74,5 +76,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
     }
 }
