@@ -12,13 +12,16 @@ mod million;
 mod parts;
 mod picture;
 mod scale;
+mod server;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
+
+use server::Server;
 
 /// A group that this process has as a supplementary one.
 const GROUP: u32 = 20_101;
@@ -35,39 +38,6 @@ struct Target {
     directory: PathBuf,
     /// With [`LISTED`] keys.
     many: PathBuf,
-}
-
-/// A server that is ended when the benchmark is.
-struct Server(Child, PathBuf);
-
-impl Server {
-    fn start(command: &mut Command, mount: &Path) -> Server {
-        let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("the server starts");
-        let stdout = child.stdout.take().unwrap();
-        let ready = BufReader::new(stdout).lines().map_while(Result::ok).any(|line| line.contains("mounted"));
-        assert!(ready, "{command:?} does not mount");
-        Server(child, mount.into())
-    }
-}
-
-impl Server {
-    /// keyfs, with a store that is made where it is missing.
-    fn keyfs(store: &Path, identity: &Path, mount: &Path) -> Server {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfs"));
-        command.args(["mount", "--create", "--store"]).arg(store).arg("--identity").arg(identity).arg(mount);
-        Server::start(&mut command, mount)
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.1).status();
-        let _ = self.0.wait();
-    }
 }
 
 fn main() {
