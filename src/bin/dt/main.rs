@@ -36,12 +36,19 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)] // as in `kv`
 enum Command {
+    /// Reads, stores, lists and removes keys, and says who may use them
     Kv(kv::Arguments),
+    /// Runs a program with values in its environment variables
     Exec(exec::Arguments),
+    /// Tells the groups of this machine
     Group(group::Arguments),
+    /// Tells the users of this machine
     User(user::Arguments),
+    /// Prints what has a shell complete commands, options and keys
     Completions(completions::Arguments),
+    /// Writes the manual pages
     Man(man::Arguments),
 }
 

@@ -30,15 +30,37 @@ impl Who {
     }
 }
 
+/// Sets who may use a key: whoever isn't named loses it, but for the owner.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Set {
+    #[command(flatten)]
+    of: Arguments,
+}
+
+/// Lets others use a key beside those who may.
+#[derive(clap::Args)]
+pub(crate) struct Add {
+    #[command(flatten)]
+    of: Arguments,
+}
+
+#[derive(clap::Args)]
+struct Arguments {
     #[command(flatten)]
     key: Key,
     #[command(flatten)]
     who: Who,
 }
 
-pub(crate) fn run(arguments: &Arguments, how: How) -> Result<(), Failure> {
+pub(crate) fn set(arguments: &Set) -> Result<(), Failure> {
+    run(&arguments.of, How::Replace)
+}
+
+pub(crate) fn add(arguments: &Add) -> Result<(), Failure> {
+    run(&arguments.of, How::Add)
+}
+
+fn run(arguments: &Arguments, how: How) -> Result<(), Failure> {
     if arguments.who.is_nobody() {
         return Err(Failure::usage("nobody is named: -g, -u or -o says who may use the key"));
     }
