@@ -2,6 +2,7 @@
 //! operation every row is looked at, what is listed is what the rows say, and the gate lets in whom its rule lets in.
 
 mod check;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -94,7 +95,7 @@ impl Course<'_> {
             12 => self.write_held(&who)?,
             13 => self.release()?,
             14 => self.plan()?,
-            _ => self.extra(&who)?,
+            _ => self.extra(who)?,
         })
     }
 
@@ -268,8 +269,29 @@ impl Course<'_> {
         Some(Ok(()))
     }
 
-    /// The history, and a daemon that ends.
-    fn extra(&mut self, who: &Who) -> Option<Result<(), Error>> {
+    /// Several changes in one step.
+    fn transaction(&mut self, who: Who) -> Option<Result<(), Error>> {
+        let other = self.choices.pick(&CALLERS)?;
+        let outcome = transaction::run(&self.world, who, other, &mut self.choices, &mut self.puts)?;
+        match outcome.values {
+            // What somebody holds to write may be stored after it.
+            Some(values) => {
+                for (node, value) in values {
+                    let held = self.held.iter().any(|held| held.node == node && held.file.mode().write);
+                    match value.filter(|_| !held) {
+                        Some(value) => drop(self.values.insert(node, value)),
+                        None => drop(self.values.remove(&node)),
+                    }
+                }
+            }
+            None if matches!(outcome.answer, Err(Error::Store(_))) => self.values.clear(),
+            None => {}
+        }
+        Some(outcome.answer)
+    }
+
+    /// The history, a daemon that ends, and transactions.
+    fn extra(&mut self, who: Who) -> Option<Result<(), Error>> {
         let tree = Tree::ALL[self.choices.below(2)?];
         let path = [name(self.choices.pick(&NAMES)?)];
         let choice = self.choices.byte()?;
@@ -279,6 +301,10 @@ impl Course<'_> {
             self.world.reopen();
             return Some(Ok(()));
         }
+        if choice >= 128 {
+            return self.transaction(who);
+        }
+        let who = &who;
         let root = self.world.root(tree);
         let past = match self.world.ns.past(who, root, &path) {
             Ok(past) => past,
