@@ -21,6 +21,7 @@ use rustix::fs::{Mode, OFlags, XattrFlags, fsetxattr, openat};
 use super::look::{Kind, kinds};
 use super::permissions::{ACL, Change, How, read};
 use super::put::{Condition, IF_VERSION, STORING, current, stage_directories};
+use super::remove::REMOVE;
 use super::transaction::{Transaction, too_many};
 use super::{Entry, Error, Scope};
 
@@ -44,10 +45,45 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Item<'v> {
     /// Of which key.
     pub entry: Entry,
-    /// What is to be stored.
-    pub value: &'v [u8],
-    /// When all of it is stored at all.
-    pub condition: Condition,
+    /// What becomes of it.
+    pub step: Step<'v>,
+}
+
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'v> {
+    /// It gets a value, if the condition holds; else nothing of all is stored.
+    Put(&'v [u8], Condition),
+    /// It goes, if it is at this version.
+    Remove(u64),
+}
+
+impl Item<'_> {
+    fn value(&self) -> &[u8] {
+        match self.step {
+            Step::Put(value, _) => value,
+            Step::Remove(_) => &[],
+        }
+    }
+
+    fn condition(&self) -> Condition {
+        match self.step {
+            Step::Put(_, condition) => condition,
+            Step::Remove(version) => Condition::Version(version),
+        }
+    }
+
+    /// What is tried, for messages.
+    fn doing(&self) -> &'static str {
+        match self.step {
+            Step::Put(..) => STORING,
+            Step::Remove(_) => "remove",
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        matches!(self.step, Step::Put(_, Condition::Absent | Condition::Version(0)))
+    }
 }
 
 /// Is told now and then how many items are staged, and may call it off.
@@ -80,7 +116,7 @@ pub fn store(
     let mut transaction = Transaction::begin_for(scope, what)?;
     for group in groups.values() {
         let Some(first) = group.first() else { continue };
-        stage_directories(&mut transaction, &first.entry).map_err(|error| staging(&first.entry, &error))?;
+        stage_directories(&mut transaction, &first.entry).map_err(|error| staging(first, &error))?;
     }
     let order: Vec<&Item<'_>> = groups.values().flatten().copied().collect();
     if stage_files(&transaction, &order, change, progress)?.is_break() {
@@ -112,7 +148,7 @@ fn within_limits(scope: &Scope, items: &[Item<'_>], groups: &BTreeMap<PathBuf, V
     directories.sort_unstable();
     directories.dedup();
     let names = items.len() + directories.len();
-    let bytes: usize = items.iter().map(|item| item.value.len()).sum();
+    let bytes: usize = items.iter().map(|item| item.value().len()).sum();
     let reason = if names > NAMES {
         format!("with their directories they are {names} names, and one commit takes at most 16,000")
     } else if bytes > BYTES {
@@ -205,7 +241,7 @@ impl Work<'_> {
     }
 
     fn stage(&self, item: &Item<'_>, seat: &mut Option<(PathBuf, File)>) -> Result<(), Error> {
-        let failed = |error: io::Error| staging(&item.entry, &error);
+        let failed = |error: io::Error| staging(item, &error);
         let path = self.transaction.path(&item.entry);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
         // Names are looked up from their directory: the kernel remembers nothing of what is staged, and would ask for each
@@ -217,22 +253,34 @@ impl Work<'_> {
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(file.map_err(|error| failed(error.into()))?);
-        match item.condition {
-            Condition::Version(version) if version > 0 => {
-                let version = version.to_string();
-                fsetxattr(&file, IF_VERSION, version.as_bytes(), XattrFlags::empty()).map_err(|e| failed(e.into()))?;
-            }
-            Condition::Absent | Condition::Version(_) if !self.change.is_empty() => {
-                if let Some(list) = self.list(&path, parent).map_err(|error| error.of(&item.entry))? {
-                    fsetxattr(&file, ACL, &list, XattrFlags::empty()).map_err(|error| failed(error.into()))?;
-                }
-            }
-            _ => {}
-        }
-        if !item.value.is_empty() {
-            file.write_all(item.value).map_err(failed)?;
+        self.mark(item, &path, &file).map_err(|trouble| trouble.of(item))?;
+        if !item.value().is_empty() {
+            file.write_all(item.value()).map_err(failed)?;
         }
         nix::unistd::close(file).map_err(|error| failed(error.into()))
+    }
+
+    /// Sets what a staged file is to be committed with.
+    fn mark(&self, item: &Item<'_>, path: &Path, file: &File) -> Result<(), Trouble> {
+        let set = |name: &str, value: &[u8]| {
+            fsetxattr(file, name, value, XattrFlags::empty()).map_err(|error| Trouble::Io(error.into()))
+        };
+        if let Condition::Version(version) = item.condition()
+            && version > 0
+        {
+            set(IF_VERSION, version.to_string().as_bytes())?;
+        }
+        if let Step::Remove(_) = item.step {
+            set(REMOVE, b"1")?;
+        }
+        if item.is_new()
+            && !self.change.is_empty()
+            && let Some(directory) = path.parent()
+            && let Some(list) = self.list(path, directory)?
+        {
+            set(ACL, &list)?;
+        }
+        Ok(())
     }
 
     /// The access control list that a new file in this directory is to have, by the example of this one.
@@ -255,19 +303,19 @@ enum Trouble {
 }
 
 impl Trouble {
-    fn of(self, entry: &Entry) -> Error {
+    fn of(self, item: &Item<'_>) -> Error {
         match self {
-            Trouble::Io(error) => staging(entry, &error),
+            Trouble::Io(error) => staging(item, &error),
             Trouble::Other(error) => error,
         }
     }
 }
 
 /// Why something can't be staged.
-fn staging(entry: &Entry, error: &io::Error) -> Error {
+fn staging(item: &Item<'_>, error: &io::Error) -> Error {
     match error.raw_os_error() {
-        Some(libc::EDQUOT) => too_many(&entry.scope().mount().join(".keyfs/transactions")),
-        _ => Error::of(entry, STORING, error),
+        Some(libc::EDQUOT) => too_many(&item.entry.scope().mount().join(".keyfs/transactions")),
+        _ => Error::of(&item.entry, item.doing(), error),
     }
 }
 
@@ -275,8 +323,7 @@ fn staging(entry: &Entry, error: &io::Error) -> Error {
 /// noticed by the commit, as is whoever makes it and removes it again.
 fn still_absent(groups: &BTreeMap<PathBuf, Vec<&Item<'_>>>) -> Result<(), Error> {
     for (directory, group) in groups {
-        let new = group.iter().filter(|item| matches!(item.condition, Condition::Absent | Condition::Version(0)));
-        let names: Vec<&Entry> = new.map(|item| &item.entry).collect();
+        let names: Vec<&Entry> = group.iter().filter(|item| item.is_new()).map(|item| &item.entry).collect();
         let found = kinds(directory, &names)?;
         if let Some((entry, _)) = names.iter().zip(found).find(|(_, kind)| *kind != Kind::Absent) {
             return Err(Error::Exists(Box::new((*entry).clone())));
@@ -296,7 +343,7 @@ fn refused(transaction: &Transaction, items: &[Item<'_>], error: &io::Error) -> 
             let reason = "the mount is busy with other large changes; try again".to_owned();
             Error::System { doing: STORING, what: format!("{} keys", items.len()), reason }
         }
-        (Some(item), _) => Error::of(&item.entry, STORING, error),
+        (Some(item), _) => Error::of(&item.entry, item.doing(), error),
         (None, _) => {
             let what = told.as_ref().map_or_else(|| format!("{} keys", items.len()), |(place, _)| place.clone());
             let reason = told.map_or_else(|| super::error::reason(error), |(_, why)| why);
@@ -308,15 +355,15 @@ fn refused(transaction: &Transaction, items: &[Item<'_>], error: &io::Error) -> 
 /// What isn't as it was.
 fn conflict(item: &Item<'_>, why: Option<String>) -> Error {
     let now = current(&item.entry);
-    match (item.condition, now) {
+    match (item.condition(), now) {
         (Condition::Absent | Condition::Version(0), Some(_)) => Error::Exists(Box::new(item.entry.clone())),
         (Condition::Version(expected), Some(now)) if expected != now => {
             Error::Changed { entry: Box::new(item.entry.clone()), expected, now: now.to_string() }
         }
-        (_, None) if item.condition != Condition::Absent => Error::missing(&item.entry),
+        (_, None) if !item.is_new() => Error::missing(&item.entry),
         _ => {
             let reason = why.unwrap_or_else(|| "somebody else has changed it meanwhile".to_owned());
-            Error::System { doing: STORING, what: item.entry.to_string(), reason: format!("{reason}; try again") }
+            Error::System { doing: item.doing(), what: item.entry.to_string(), reason: format!("{reason}; try again") }
         }
     }
 }

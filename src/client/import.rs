@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::batch::{self, Item, Outcome, Progress};
+use super::batch::{self, Item, Outcome, Progress, Step};
 use super::facts::attribute;
 use super::formats::{Entry as Line, Parsed, Plan, Present, Problem, plan};
 use super::look::{Kind, kinds};
@@ -121,7 +121,8 @@ impl Import {
 
     fn item<'l>(&self, line: &'l Line) -> Result<Item<'l>, Error> {
         let condition = self.versions.get(&line.key).map_or(Condition::Absent, |version| Condition::Version(*version));
-        Ok(Item { entry: self.scope.entry(self.tree, &line.key.to_string())?, value: &line.value, condition })
+        let entry = self.scope.entry(self.tree, &line.key.to_string())?;
+        Ok(Item { entry, step: Step::Put(&line.value, condition) })
     }
 }
 

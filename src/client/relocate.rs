@@ -1,15 +1,18 @@
-//! Copying and moving a key, also to another environment.
+//! Copying and moving a key, or a directory with all that is in it, also to another environment.
 //!
-//! Invariants: a copy has the permissions that a new key there gets. A key that is moved within its tree stays the key that it
+//! Invariants: all of a directory is copied or moved, or nothing. A copy has the permissions that a new key there gets. A key that is moved within its tree stays the key that it
 //! was, with its permissions and its history; one that is moved elsewhere is copied and removed in one commit.
 
 use rustix::fs::{CWD, RenameFlags, XattrFlags, renameat_with, setxattr};
 
+use super::batch::{self, Item, Outcome, Progress, Step};
+use super::look::{Kind, kinds};
+use super::permissions::Change;
+use super::put::current;
 use super::put::{Condition, Directories, Put, put, stage_new};
 use super::transaction::Transaction;
-use super::value::read;
-use super::{Entry, Error};
-use crate::client::permissions::Change;
+use super::value::{Value, read};
+use super::{Entry, Error, list};
 
 /// Copies a key to a place where none is; or where `replace` says so, as a further version of the one that is there.
 ///
@@ -52,11 +55,91 @@ pub fn relocate(from: &Entry, to: &Entry) -> Result<(), Error> {
     Ok(())
 }
 
+/// Copies the keys of a directory to places where none are; or where `replace` says so, as further versions of those that are
+/// there. Tells how many.
+///
+/// # Errors
+///
+/// As reading and [`batch::store`].
+pub fn copy_all(
+    from: &Entry,
+    to: &Entry,
+    change: &Change,
+    replace: bool,
+    progress: Progress<'_>,
+) -> Result<(usize, Outcome), Error> {
+    let keys = within(from, to)?;
+    let mut items = Vec::with_capacity(keys.len());
+    for (_, target, value) in &keys {
+        items.push(Item { entry: target.clone(), step: Step::Put(value, condition(target, replace)?) });
+    }
+    let outcome = batch::store(to.scope(), &items, change, "copying a directory", progress)?;
+    Ok((keys.len(), outcome))
+}
+
+/// Moves a directory of keys to a place where none is. Within its tree it stays what it was; elsewhere its keys are new ones, and
+/// their number is told.
+///
+/// # Errors
+///
+/// As reading, removing and [`batch::store`].
+pub fn relocate_all(from: &Entry, to: &Entry, progress: Progress<'_>) -> Result<(Option<usize>, Outcome), Error> {
+    if from.scope() == to.scope() && from.tree() == to.tree() {
+        rename_any(from, to)?;
+        return Ok((None, Outcome::Stored));
+    }
+    let keys = within(from, to)?;
+    let mut items = Vec::with_capacity(2 * keys.len());
+    for (source, target, value) in &keys {
+        let version = current(source).unwrap_or_default();
+        items.push(Item { entry: source.clone(), step: Step::Remove(version) });
+        items.push(Item { entry: target.clone(), step: Step::Put(value, condition(target, false)?) });
+    }
+    let outcome = batch::store(to.scope(), &items, &Change::default(), "moving to another tree", progress)?;
+    if outcome == Outcome::Stored {
+        keys.iter().for_each(|(source, ..)| super::remove::clear(source));
+    }
+    Ok((Some(keys.len()), outcome))
+}
+
+/// The keys of a directory, where each is to be, and its value.
+fn within(from: &Entry, to: &Entry) -> Result<Vec<(Entry, Entry, Value)>, Error> {
+    let above = format!("{}/", from.key());
+    let listing = list::keys(from.scope(), from.tree(), &above)?;
+    if let Some(closed) = listing.closed.first() {
+        return Err(Error::Closed(from.scope().tree(from.tree()).join(closed)));
+    }
+    let pair = |key: String| {
+        let source = from.scope().entry(from.tree(), &key)?;
+        let inner = key.strip_prefix(&above).unwrap_or(&key);
+        let target = to.scope().entry(to.tree(), &format!("{}/{inner}", to.key()))?;
+        let value = read(&source)?;
+        Ok((source, target, value))
+    };
+    listing.keys.into_iter().map(pair).collect()
+}
+
+/// Under which a key is stored: it must not be there, or where it is replaced it must stay what it is until then.
+fn condition(entry: &Entry, replace: bool) -> Result<Condition, Error> {
+    let directory = entry.directories().pop().unwrap_or_default();
+    match kinds(&directory, &[entry])?.first() {
+        Some(Kind::Absent | Kind::BelowKey) | None => Ok(Condition::Absent),
+        Some(Kind::Directory) => Err(Error::IsDirectory(Box::new(entry.clone()))),
+        Some(Kind::Key) if replace => Ok(Condition::Version(current(entry).unwrap_or_default())),
+        Some(Kind::Key) => Err(Error::Exists(Box::new(entry.clone()))),
+    }
+}
+
 /// Gives a key another name in its tree.
 fn rename(from: &Entry, to: &Entry) -> Result<(), Error> {
     if from.path().is_dir() {
         return Err(Error::IsDirectory(Box::new(from.clone())));
     }
+    rename_any(from, to)
+}
+
+/// Gives a key, or a directory, another name in its tree.
+fn rename_any(from: &Entry, to: &Entry) -> Result<(), Error> {
     if from.path().symlink_metadata().is_err() {
         return Err(Error::missing(from));
     }

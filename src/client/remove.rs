@@ -7,7 +7,7 @@ use rustix::fs::{XattrFlags, setxattr};
 use super::{Entry, Error};
 
 /// The attribute by which those remove a key who may read and write it.
-const REMOVE: &str = "user.keyfs.remove";
+pub(super) const REMOVE: &str = "user.keyfs.remove";
 
 /// Removes a key, by its directory or else as somebody who may edit it, and then the directories above it that are left
 /// empty, as far as the caller may.

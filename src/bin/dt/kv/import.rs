@@ -196,7 +196,7 @@ fn unfit(arguments: &Arguments, plan: &Plan, problem: &Problem) -> Failure {
     Failure::usage(format!("{}: {problem}{more}; nothing was stored", named(&arguments.file)))
 }
 
-fn keys(count: usize) -> String {
+pub(crate) fn keys(count: usize) -> String {
     if count == 1 { "1 key".to_owned() } else { format!("{count} keys") }
 }
 

@@ -2,12 +2,15 @@
 
 use clap_complete::engine::ArgValueCompleter;
 use keyfs::client::Entry;
-use keyfs::client::relocate::relocate;
+use keyfs::client::batch::Outcome;
+use keyfs::client::relocate::{relocate, relocate_all};
 
 use super::put::report;
 use crate::completions::keys;
 use crate::context::{Where, mount, name, tree, wanted};
 use crate::exit::Failure;
+use crate::output;
+use crate::progress::Bar;
 
 /// From where to where.
 #[derive(clap::Args)]
@@ -17,6 +20,9 @@ pub(crate) struct Places {
     pub(crate) secure: bool,
     #[command(flatten)]
     place: Where,
+    /// A directory, with all keys in it: all of them or none
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
     /// The environment to put it in [default: the one that it is in]
     #[arg(long, value_name = "ENV")]
     to: Option<String>,
@@ -56,6 +62,32 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (from, to) = arguments.places.entries()?;
+    if arguments.places.recursive && from.path().is_dir() {
+        let mut bar = Bar::new("staged", MANY);
+        let outcome = relocate_all(&from, &to, &mut |done| bar.moved(done));
+        let signal = bar.end();
+        let (count, outcome) = outcome?;
+        return moved("moved", count, &to, outcome, signal);
+    }
     relocate(&from, &to)?;
     report(&to, false)
+}
+
+/// How many it may be: so far the bar goes until it is known.
+pub(crate) const MANY: usize = keyfs::client::batch::NAMES;
+
+/// Says what became of a directory.
+pub(crate) fn moved(
+    word: &str,
+    count: Option<usize>,
+    to: &Entry,
+    outcome: Outcome,
+    signal: Option<nix::sys::signal::Signal>,
+) -> Result<(), Failure> {
+    if outcome == Outcome::CalledOff {
+        return Err(Failure::called_off("called off: nothing was changed", signal));
+    }
+    let what = count.map_or_else(|| "all of it".to_owned(), super::import::keys);
+    output::note(&format!("{what} {word} to {} in {}", output::plain(&to.key()), to.scope()));
+    Ok(())
 }
