@@ -23,8 +23,11 @@ const SPARE: usize = 1;
 ///
 /// What the source fails with.
 pub fn read_all(source: &mut dyn Read, guess: usize) -> io::Result<Value> {
-    let mut value = Zeroizing::new(vec![0; guess + SPARE]);
-    let mut length = 0;
+    go_on(source, Zeroizing::new(vec![0; guess + SPARE]), 0)
+}
+
+/// Reads what is left behind the bytes that are there.
+fn go_on(source: &mut dyn Read, mut value: Value, mut length: usize) -> io::Result<Value> {
     loop {
         if length == value.len() {
             let mut larger = Zeroizing::new(vec![0; value.len() * 2]);
@@ -45,8 +48,19 @@ pub fn read_all(source: &mut dyn Read, guess: usize) -> io::Result<Value> {
 /// Reads a file.
 pub(super) fn read_file(path: &Path) -> io::Result<Value> {
     let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    read_all(&mut file, usize::try_from(size).unwrap_or(0))
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    let mut value = Zeroizing::new(vec![0; size + SPARE]);
+    let length = match file.read(&mut value) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+        read => read?,
+    };
+    // All that there was said to be, and room was left: the mount has been asked for more already, and asking once more would take
+    // as long as this did.
+    if length == size && size > 0 {
+        value.truncate(length);
+        return Ok(value);
+    }
+    go_on(&mut file, value, length)
 }
 
 /// The value of a key.
