@@ -1,8 +1,8 @@
 //! What keyfs costs beside a bare FUSE file system that keeps its files in a map, and beside tmpfs, in one run.
 //!
-//! `cargo bench` prints, for each work, the median time of one operation on each of the three, and keyfs's as a multiple of
+//! `cargo bench --bench filesystem` prints, for each work, the median time of one operation on each of the three, and keyfs's as a multiple of
 //! the bare one's, beside what is to be reached. The rounds take turns, so that a machine that slows down slows all of them down.
-//! Then what the parts of a read take in the daemon; `cargo bench -- --picture FILE` draws them. `cargo bench --
+//! Then what the parts of a read take in the daemon; `-- --picture FILE` draws them. `--
 //! --million` has a store of very many keys instead. It needs root and /dev/fuse.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::print_stdout, clippy::print_stderr, unreachable_pub, missing_docs)]

@@ -1,4 +1,4 @@
-//! The same work on a store of a million keys and on one of a thousand, in turns: `cargo bench -- --million`.
+//! The same work on a store of a million keys and on one of a thousand, in turns: `cargo bench --bench filesystem -- --million`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
