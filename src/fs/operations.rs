@@ -46,6 +46,9 @@ const WANTED: [InitFlags; 5] = [
     InitFlags::FUSE_ASYNC_DIO,
 ];
 
+/// What is written to a staged file is staged with that; closing it has nothing to do.
+const STAGED_FLAGS: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_NOFLUSH);
+
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         config.add_capabilities(NEEDED).map_err(|missing| {
@@ -208,6 +211,7 @@ impl Filesystem for Adapter {
             Ok(handle) => {
                 let flags = match handle {
                     Handle::Events(_) => open_flags(mode) | FopenFlags::FOPEN_STREAM | FopenFlags::FOPEN_NONSEEKABLE,
+                    Handle::Staged(_) => STAGED_FLAGS,
                     _ => open_flags(mode),
                 };
                 reply.opened(self.handles.add(handle), flags);
@@ -240,9 +244,12 @@ impl Filesystem for Adapter {
         });
         match created {
             Ok((attributes, lifetime, handle)) => {
+                let flags = match handle {
+                    Handle::Staged(_) => STAGED_FLAGS,
+                    // With a flush, also where it is open for reading alone: the flush commits the creation.
+                    _ => FopenFlags::FOPEN_DIRECT_IO,
+                };
                 let handle = self.handles.add(handle);
-                // With a flush, also where it is open for reading alone: the flush commits the creation.
-                let flags = FopenFlags::FOPEN_DIRECT_IO;
                 reply.created(&lifetime, &attributes, GENERATION, handle, flags);
             }
             Err(errno) => reply.error(errno),
