@@ -29,6 +29,7 @@ pub mod permissions;
 pub mod put;
 pub mod relocate;
 pub mod remove;
+pub mod rollback;
 mod transaction;
 pub mod value;
 pub mod watch;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::value::{Value, read_file};
 use super::{Entry, Error, facts};
+use crate::clock::Timestamp;
 use crate::id::Uid;
 use crate::names;
 
@@ -16,7 +17,9 @@ pub struct Past {
     pub version: u64,
     /// Its length in bytes.
     pub size: u64,
-    /// When it was stored, RFC 3339.
+    /// When it was stored.
+    pub stored: Timestamp,
+    /// The same, RFC 3339, in whole seconds.
     pub modified: String,
     /// Who stored it.
     pub modified_by: String,
@@ -46,6 +49,7 @@ pub fn versions(entry: &Entry) -> Result<Vec<Past>, Error> {
         versions.push(Past {
             version,
             size: metadata.len(),
+            stored: metadata.modified().map_err(failed)?.into(),
             modified: facts::time(metadata.mtime()),
             modified_by: names::user_name(Uid(metadata.uid())),
         });
