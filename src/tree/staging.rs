@@ -300,29 +300,29 @@ impl Tables {
         self.remove(id);
     }
 
-    /// The names from an environment downwards to an entry.
-    fn path(&self, id: StagedId) -> Vec<Name> {
-        let (mut names, mut id) = (Vec::new(), id);
-        while let Some(entry) = self.entries.get(&id).filter(|entry| entry.transaction != id) {
-            names.extend(entry.node.name.clone());
-            id = entry.parent;
-        }
-        names.reverse();
-        names
-    }
-
     /// A staged entry as people name it.
     fn address(&self, id: StagedId) -> Option<Address> {
         let entry = self.entries.get(&id)?;
         let Place::In(tree, _) = entry.node.place else { return None };
-        let mut names = self.path(id).into_iter();
+        let mut names = path(&self.entries, id).into_iter();
         let first = names.find(|name| name.as_str() != tree.as_str());
         // In a mount of one environment a transaction begins with the trees.
-        let environment = first.and_then(|name| Environment::new(name).ok());
+        let environment = first.and_then(|name| Environment::new(name.clone()).ok());
         names.find(|name| name.as_str() == tree.as_str());
-        let key = names.map(|name| name.to_string()).collect::<Vec<_>>().join("/");
+        let key = names.map(Name::as_str).collect::<Vec<_>>().join("/");
         Some(Address { environment, tree: Some(tree), key })
     }
+}
+
+/// The names from a transaction downwards to one of its entries.
+fn path(entries: &HashMap<StagedId, Staged>, mut id: StagedId) -> Vec<&Name> {
+    let mut names = Vec::new();
+    while let Some(entry) = entries.get(&id).filter(|entry| entry.transaction != id) {
+        names.extend(&entry.node.name);
+        id = entry.parent;
+    }
+    names.reverse();
+    names
 }
 
 impl Namespace {

@@ -20,7 +20,7 @@ use super::super::view::{Stored, View};
 use super::super::write::Content;
 use super::super::{Actor, Draft, Error, Namespace, permits};
 use super::value::{Bytes, Staging};
-use super::{ERROR, LARGE, LARGE_AT_ONCE, Staged, StagedId, Tables, Transaction, Transactions};
+use super::{ERROR, LARGE, LARGE_AT_ONCE, Staged, StagedId, Tables, Transaction, Transactions, path};
 use crate::access::{Kind, Mode, Permissions, Rights};
 use crate::audit::Event;
 use crate::id::{NodeId, Version};
@@ -95,7 +95,10 @@ impl Drop for Turn<'_> {
 type Found = (Stored<Entry>, Stored<Node>);
 
 /// What has been drafted of a transaction so far.
-struct Walk<'w> {
+struct Walk<'w, 'd> {
+    actor: &'w dyn Actor,
+    /// What is to be recorded and told; the changes themselves are composed.
+    draft: &'w mut Draft<'d>,
     composed: Composed<'w>,
     /// Which entries staged directories are, also those that are new.
     real: HashMap<StagedId, NodeId>,
@@ -139,16 +142,16 @@ impl Namespace {
         frozen: &Frozen,
         failed: &mut Option<StagedId>,
     ) -> Result<Committed, Error> {
-        let mut walk =
-            Walk { composed: Composed::new(view.snapshot()), real: HashMap::new(), done: Committed::default() };
-        let mut step = |walk: &mut Walk<'_>, id: StagedId, removals: bool| {
+        let composed = Composed::new(view.snapshot());
+        let mut walk = Walk { actor, draft, composed, real: HashMap::new(), done: Committed::default() };
+        let mut step = |walk: &mut Walk<'_, '_>, id: StagedId, removals: bool| {
             let Some(entry) = frozen.entries.get(&id) else { return Ok(()) };
             let drafted = if removals && entry.removal {
-                self.draft_removal_of(actor, draft, walk, entry)
+                self.draft_removal_of(walk, entry)
             } else if !removals && !entry.removal {
-                self.draft_staged(actor, draft, walk, id, entry)
+                self.draft_staged(walk, id, entry)
             } else if !removals && entry.node.kind == Kind::Directory {
-                self.draft_way(actor, draft, walk, id, entry)
+                self.draft_way(walk, id, entry)
             } else {
                 Ok(())
             };
@@ -161,7 +164,7 @@ impl Namespace {
         for id in frozen.order.iter().rev() {
             step(&mut walk, *id, true)?;
         }
-        let Walk { composed, done, .. } = walk;
+        let Walk { draft, composed, done, .. } = walk;
         draft.set_batch(composed.into_batch());
         Ok(done)
     }
@@ -169,31 +172,24 @@ impl Namespace {
     /// Drafts one change on top of those before it.
     fn step<T>(
         &self,
-        draft: &mut Draft<'_>,
-        walk: &mut Walk<'_>,
+        walk: &mut Walk<'_, '_>,
         decide: impl FnOnce(&View<'_>, &mut Draft<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut part = Draft::new(&self.seal);
         let decided = decide(&self.view_of(Box::new(&walk.composed)), &mut part)?;
-        walk.composed.add(draft.absorb(part))?;
+        walk.composed.add(walk.draft.absorb(part))?;
         // Each knows the permissions of all directories above it.
-        if draft.weight() > KEPT_BYTES {
+        if walk.draft.weight() > KEPT_BYTES {
             return Err(Error::Quota("the changes are below too many directories with long ACLs for one step"));
         }
         Ok(decided)
     }
 
     /// A directory that is to be removed is on the way to what is to be removed in it.
-    fn draft_way(
-        &self,
-        actor: &dyn Actor,
-        draft: &mut Draft<'_>,
-        walk: &mut Walk<'_>,
-        id: StagedId,
-        entry: &Staged,
-    ) -> Result<(), Error> {
+    fn draft_way(&self, walk: &mut Walk<'_, '_>, id: StagedId, entry: &Staged) -> Result<(), Error> {
+        let actor = walk.actor;
         let (parent, name) = (walk.above(entry)?, entry.name()?);
-        let found = self.step(draft, walk, |view, part| self.found(actor, view, part, parent, name))?;
+        let found = self.step(walk, |view, part| self.found(actor, view, part, parent, name))?;
         let (found, node) = found.ok_or(Error::NotFound)?;
         if node.content.kind == Kind::File {
             return Err(Error::NotADirectory);
@@ -202,22 +198,16 @@ impl Namespace {
         Ok(())
     }
 
-    fn draft_staged(
-        &self,
-        actor: &dyn Actor,
-        draft: &mut Draft<'_>,
-        walk: &mut Walk<'_>,
-        id: StagedId,
-        entry: &Staged,
-    ) -> Result<(), Error> {
+    fn draft_staged(&self, walk: &mut Walk<'_, '_>, id: StagedId, entry: &Staged) -> Result<(), Error> {
+        let actor = walk.actor;
         let Some(real) = entry.real.as_ref().filter(|_| entry.is_fixed()) else {
-            return self.draft_entry_of(actor, draft, walk, id, entry);
+            return self.draft_entry_of(walk, id, entry);
         };
         // Environments and their trees are what they were, or gone. They are in every transaction, and asked for what is in them alone.
         if real.node.place == Place::Environment || entry.children.is_empty() {
             return Ok(());
         }
-        self.step(draft, walk, |view, part| {
+        self.step(walk, |view, part| {
             let environment = view.directory(real.id)?.content.parent;
             let above = may_pass(actor, view, part, environment)?.content.parent;
             // Of a mount of one environment, the directory above it is no part.
@@ -227,21 +217,15 @@ impl Namespace {
         Ok(())
     }
 
-    fn draft_entry_of(
-        &self,
-        actor: &dyn Actor,
-        draft: &mut Draft<'_>,
-        walk: &mut Walk<'_>,
-        id: StagedId,
-        entry: &Staged,
-    ) -> Result<(), Error> {
+    fn draft_entry_of(&self, walk: &mut Walk<'_, '_>, id: StagedId, entry: &Staged) -> Result<(), Error> {
+        let actor = walk.actor;
         let (parent, name) = (walk.above(entry)?, entry.name()?);
-        let found = self.step(draft, walk, |view, part| self.found(actor, view, part, parent, name))?;
+        let found = self.step(walk, |view, part| self.found(actor, view, part, parent, name))?;
         let Some((found, node)) = found else {
             if entry.real.is_some() {
                 return Err(Error::NotFound);
             }
-            let made = self.draft_new(actor, draft, walk, parent, entry)?;
+            let made = self.draft_new(walk, parent, entry)?;
             walk.real.insert(id, made);
             walk.done.made.push((parent, name.clone()));
             return Ok(());
@@ -261,12 +245,12 @@ impl Namespace {
             (Kind::File, Kind::File) if entry.real.is_none() => return Err(Error::Exists),
             (Kind::File, Kind::File) => {
                 entry.is_for(at, &node.content)?;
-                self.draft_value_of(actor, draft, walk, at, entry)?;
+                self.draft_value_of(walk, at, entry)?;
             }
             (Kind::Directory, Kind::File) => return Err(Error::NotADirectory),
             (Kind::File, Kind::Directory) => return Err(Error::IsADirectory),
         }
-        self.draft_attributes_of(actor, draft, walk, at, entry)
+        self.draft_attributes_of(walk, at, entry)
     }
 
     /// A name's entry and node, in a directory that the caller may search.
@@ -284,24 +268,16 @@ impl Namespace {
         Ok(Some((entry, node)))
     }
 
-    fn draft_new(
-        &self,
-        actor: &dyn Actor,
-        draft: &mut Draft<'_>,
-        walk: &mut Walk<'_>,
-        parent: NodeId,
-        entry: &Staged,
-    ) -> Result<NodeId, Error> {
+    fn draft_new(&self, walk: &mut Walk<'_, '_>, parent: NodeId, entry: &Staged) -> Result<NodeId, Error> {
+        let actor = walk.actor;
         let name = entry.name()?;
-        if entry.if_version.is_some_and(|version| version.0 != 0) {
-            return Err(Error::Stale);
-        }
+        entry.is_at(None)?;
         // Somebody has made it, and not flushed it yet.
         if self.overlay.named(parent, name).is_some() {
             return Err(Error::Exists);
         }
         let id = draw_id()?;
-        self.step(draft, walk, |view, part| {
+        self.step(walk, |view, part| {
             let above = view.directory(parent)?;
             may_change(actor, &above.content.permissions)?;
             self.check_length(view, parent, &above.content, name)?;
@@ -318,20 +294,11 @@ impl Namespace {
     }
 
     /// Drafts the value of a file that is there already.
-    fn draft_value_of(
-        &self,
-        actor: &dyn Actor,
-        draft: &mut Draft<'_>,
-        walk: &mut Walk<'_>,
-        id: NodeId,
-        entry: &Staged,
-    ) -> Result<(), Error> {
-        let changed = self.step(draft, walk, |view, part| {
+    fn draft_value_of(&self, walk: &mut Walk<'_, '_>, id: NodeId, entry: &Staged) -> Result<(), Error> {
+        let actor = walk.actor;
+        let changed = self.step(walk, |view, part| {
             let Stored { revision, content: node } = view.node(id)?;
-            let current = node.version().unwrap_or(Version(0));
-            if entry.if_version.is_some_and(|expected| expected != current) {
-                return Err(Error::Stale);
-            }
+            let current = entry.is_at(node.version())?;
             let content = match &entry.value {
                 Staging::Kept => {
                     // Something else of it may change on the strength of its version.
@@ -354,14 +321,8 @@ impl Namespace {
     }
 
     /// Drafts the permissions, notes and expiry of an entry that is there already, where others are staged than it had.
-    fn draft_attributes_of(
-        &self,
-        actor: &dyn Actor,
-        draft: &mut Draft<'_>,
-        walk: &mut Walk<'_>,
-        id: NodeId,
-        entry: &Staged,
-    ) -> Result<(), Error> {
+    fn draft_attributes_of(&self, walk: &mut Walk<'_, '_>, id: NodeId, entry: &Staged) -> Result<(), Error> {
+        let actor = walk.actor;
         let Some(real) = &entry.real else { return Ok(()) };
         let (staged, was) = (&entry.node, &real.node);
         let permissions = staged.permissions != was.permissions;
@@ -369,7 +330,7 @@ impl Namespace {
         if !permissions && !others {
             return Ok(());
         }
-        self.step(draft, walk, |view, part| {
+        self.step(walk, |view, part| {
             let before = view.node(id)?;
             let mut node = before.content.clone();
             if permissions {
@@ -413,22 +374,14 @@ impl Namespace {
         self.may_edit(actor, id, node)
     }
 
-    fn draft_removal_of(
-        &self,
-        actor: &dyn Actor,
-        draft: &mut Draft<'_>,
-        walk: &mut Walk<'_>,
-        entry: &Staged,
-    ) -> Result<(), Error> {
+    fn draft_removal_of(&self, walk: &mut Walk<'_, '_>, entry: &Staged) -> Result<(), Error> {
+        let actor = walk.actor;
         let (parent, name) = (walk.above(entry)?, entry.name()?);
-        let removed = self.step(draft, walk, |view, part| {
+        let removed = self.step(walk, |view, part| {
             let above = may_pass(actor, view, part, parent)?;
             let (found, node) = self.found(actor, view, part, parent, name)?.ok_or(Error::NotFound)?;
             let id = found.content.node;
-            let current = node.content.version().unwrap_or(Version(0));
-            if entry.if_version.is_some_and(|expected| expected != current) {
-                return Err(Error::Stale);
-            }
+            entry.is_at(node.content.version())?;
             self.may_remove(actor, parent, &above.content, id, &node.content)?;
             match (entry.node.kind, node.content.kind) {
                 (Kind::File, Kind::File) => self.draft_removal(view, part, (parent, name), found, node)?,
@@ -514,7 +467,7 @@ fn changed_attributes(was: &Node, staged: &Node) -> String {
     names.join(", ") + &rest
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     /// The directory that an entry is in.
     fn above(&self, entry: &Staged) -> Result<NodeId, Error> {
         self.real.get(&entry.parent).copied().ok_or(Error::NotFound)
@@ -536,29 +489,21 @@ impl Staged {
         }
     }
 
+    /// The present version, 0 for none, which must be the one that the commit insists on.
+    fn is_at(&self, version: Option<Version>) -> Result<Version, Error> {
+        let version = version.unwrap_or(Version(0));
+        if self.if_version.is_some_and(|expected| expected != version) { Err(Error::Stale) } else { Ok(version) }
+    }
+
     fn name(&self) -> Result<&Name, Error> {
         self.node.name.as_ref().ok_or(Error::NotFound)
-    }
-}
-
-impl Staging {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Staging::Kept => &[],
-            Staging::Whole(bytes) | Staging::Appended(bytes) => bytes,
-        }
     }
 }
 
 impl Frozen {
     /// An entry as people name it.
     fn place(&self, id: StagedId) -> Option<String> {
-        let (mut names, mut id) = (Vec::new(), id);
-        while let Some(entry) = self.entries.get(&id).filter(|_| id != self.root) {
-            names.push(entry.node.name.as_ref()?.as_str());
-            id = entry.parent;
-        }
-        names.reverse();
+        let names: Vec<&str> = path(&self.entries, id).into_iter().map(Name::as_str).collect();
         Some(names.join("/")).filter(|place| !place.is_empty())
     }
 }

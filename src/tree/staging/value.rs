@@ -59,12 +59,17 @@ pub(super) enum Staging {
 const NOT_EMPTIED: Error = Error::Invalid("a staged key begins with nothing: empty it first, or append to it");
 
 impl Staging {
-    /// How long what is staged is, in bytes.
-    pub(super) fn len(&self) -> u64 {
+    /// What is staged.
+    pub(super) fn bytes(&self) -> &[u8] {
         match self {
-            Staging::Kept => 0,
-            Staging::Whole(bytes) | Staging::Appended(bytes) => bytes.len() as u64,
+            Staging::Kept => &[],
+            Staging::Whole(bytes) | Staging::Appended(bytes) => bytes,
         }
+    }
+
+    /// How long that is, in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.bytes().len() as u64
     }
 
     /// Begins with nothing, unless something is staged.
