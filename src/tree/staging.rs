@@ -109,6 +109,8 @@ struct Share {
 struct Transaction {
     name: Name,
     owner: Uid,
+    /// The environment that it is of, in a mount of one: its entries begin with the trees then.
+    only: Option<Environment>,
     touched: Timestamp,
     share: Share,
     /// Whether it is being committed: nothing is staged in it then.
@@ -305,11 +307,12 @@ impl Tables {
         let entry = self.entries.get(&id)?;
         let Place::In(tree, _) = entry.node.place else { return None };
         let mut names = path(&self.entries, id).into_iter();
-        let first = names.find(|name| name.as_str() != tree.as_str());
-        // In a mount of one environment a transaction begins with the trees.
-        let environment = first.and_then(|name| Environment::new(name.clone()).ok());
-        names.find(|name| name.as_str() == tree.as_str());
-        let key = names.map(Name::as_str).collect::<Vec<_>>().join("/");
+        let environment = match &self.transactions.get(&entry.transaction)?.only {
+            Some(only) => Some(only.clone()),
+            None => names.next().and_then(|name| Environment::new(name.clone()).ok()),
+        };
+        // Behind the tree begins the key.
+        let key = names.skip(1).map(Name::as_str).collect::<Vec<_>>().join("/");
         Some(Address { environment, tree: Some(tree), key })
     }
 }
@@ -353,8 +356,10 @@ impl Namespace {
         let id = StagedId(tables.last);
         tables.entries.insert(id, Staged::new(id, id, root, None));
         tables.names.insert(name.clone(), id);
-        let owner = actor.uid();
-        let transaction = Transaction { name: name.clone(), owner, touched: now, share: Share::default(), busy: false };
+        let (owner, share) = (actor.uid(), Share::default());
+        let shown = environments.first().filter(|_| only.is_some()).and_then(|(_, node)| node.name.clone());
+        let only_of = shown.and_then(|name| Environment::new(name).ok());
+        let transaction = Transaction { name: name.clone(), owner, only: only_of, touched: now, share, busy: false };
         tables.transactions.insert(id, transaction);
         for (environment, node) in environments {
             let real = Real { id: environment, node };

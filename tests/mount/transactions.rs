@@ -389,6 +389,10 @@ fn one_environment_has_its_own() {
         ALICES,
         "mkdir $T; ls $T; echo 1 > $T/variables/k; echo 2 > $T/secrets/k; mv $T .keyfs/commit; cat variables/k secrets/k",
     );
+    // What is staged there has its whole name in the audit log.
+    shell(&mount, ALICES, "mkdir $T; mkdir $T/secrets/db; echo 1 > $T/secrets/db/key; cat $T/secrets/db/key; rm -r $T");
+    let last = mount.audit().into_iter().rfind(|line| line["event"] == "granted").expect("a record");
+    assert_eq!((last["env"].as_str(), last["key"].as_str()), (Some("dev"), Some("db/key")));
     shell(&mount, ALICES, "mkdir $T; echo 1 > $T/variables/k2");
     mount.put("variables/k2", "0");
     fails(&mount, ALICES, "mv $T .keyfs/commit");
