@@ -24,7 +24,8 @@ const TRIES: usize = 12;
 pub(super) struct Draft<'a> {
     seal: &'a Seal,
     batch: Batch,
-    records: Vec<Happened>,
+    /// What the audit log is to say, and the stream of changes.
+    records: Vec<(Event, Happened)>,
     /// What the records take in memory.
     weight: usize,
     /// Nodes that are in the store no longer afterwards, as they were: somebody may have them open.
@@ -101,7 +102,7 @@ impl<'a> Draft<'a> {
     /// Takes up everything of another draft but its batch, which is returned.
     pub(super) fn absorb(&mut self, part: Draft<'_>) -> Batch {
         let Draft { batch, records, departing, permissions_changed, .. } = part;
-        self.weight += records.iter().map(Happened::weight).sum::<usize>();
+        self.weight += records.iter().map(|(_, happened)| happened.weight()).sum::<usize>();
         self.records.extend(records);
         self.departing.extend(departing);
         self.permissions_changed |= permissions_changed;
@@ -125,12 +126,14 @@ impl<'a> Draft<'a> {
 
     /// What the audit log and the stream of changes are to say once the commit is made.
     pub(super) fn record(&mut self, event: Event, spot: Spot, version: Option<Version>) {
-        self.records.push(Happened { event, spot, other: None, version });
+        let happened = Happened { kind: event.name(), spot, other: None, version };
+        self.records.push((event, happened));
     }
 
     /// The same of a change that has two places.
     pub(super) fn record_both(&mut self, event: Event, spot: Spot, other: Spot, version: Option<Version>) {
-        self.records.push(Happened { event, spot, other: Some(other), version });
+        let happened = Happened { kind: event.name(), spot, other: Some(other), version };
+        self.records.push((event, happened));
     }
 }
 
@@ -160,7 +163,7 @@ impl Namespace {
                 return Ok(answer);
             }
             // A change of secrets takes a log that is written to; any other, one whose backlog has an end.
-            if records.iter().any(|record| record.spot.address.tree == Some(Tree::Secrets)) {
+            if records.iter().any(|(_, happened)| happened.spot.address.tree == Some(Tree::Secrets)) {
                 self.audit.ready()?;
             } else {
                 self.audit.has_room()?;
@@ -201,16 +204,24 @@ impl Namespace {
         Err(Error::Busy)
     }
 
-    fn write_records(&self, actor: &dyn Actor, revision: Revision, flight: Flight<'_>, records: Vec<Happened>) {
+    fn write_records(
+        &self,
+        actor: &dyn Actor,
+        revision: Revision,
+        flight: Flight<'_>,
+        records: Vec<(Event, Happened)>,
+    ) {
         let time = self.clock.now();
+        let mut all = Vec::with_capacity(records.len());
         if !records.is_empty() {
             let process = actor.process();
-            for Happened { event, spot, version, .. } in &records {
-                let (address, process) = (Some(spot.address.clone()), Some(process.clone()));
-                self.audit.note(&Record { time, event: event.clone(), address, version: *version, process });
+            for (event, happened) in records {
+                let (address, version) = (Some(happened.spot.address.clone()), happened.version);
+                self.audit.note(&Record { time, event, address, version, process: Some(process.clone()) });
+                all.push(happened);
             }
         }
-        flight.arrived(revision, time, actor.uid(), records);
+        flight.arrived(revision, time, actor.uid(), all);
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::view::Spot;
 use super::{Actor, Namespace, permits};
 use crate::access::{Kind, Permissions, Rights};
-use crate::audit::{Address, Event};
+use crate::audit::Address;
 use crate::clock::Timestamp;
 use crate::id::{Revision, Uid, Version};
 use crate::key::Environment;
@@ -43,7 +43,8 @@ impl Cursor {
 /// A change, before it has its place.
 #[derive(Debug)]
 pub(super) struct Happened {
-    pub(super) event: Event,
+    /// What the audit log calls it.
+    pub(super) kind: &'static str,
     pub(super) spot: Spot,
     /// The other place of a change that has two.
     pub(super) other: Option<Spot>,
@@ -271,10 +272,10 @@ impl Namespace {
 impl Entry {
     /// What somebody is shown of it: of a change with two places, as much as can be told of the one that they see.
     fn for_whom(&self, actor: &dyn Actor) -> Option<Shown> {
-        let Happened { event, spot, other, version } = &*self.happened;
+        let Happened { kind, spot, other, version } = &*self.happened;
         let here = lists(actor, &spot.above);
         let there = other.as_ref().filter(|other| lists(actor, &other.above));
-        let shown = |kind, spot: &Spot, other: Option<&Spot>, version| Shown {
+        let shown = |kind: &'static str, spot: &Spot, other: Option<&Spot>, version| Shown {
             cursor: self.cursor,
             time: self.time,
             kind,
@@ -284,10 +285,10 @@ impl Entry {
             by: self.by,
         };
         match (here, there) {
-            (true, Some(other)) => Some(shown(event.name(), spot, Some(other), *version)),
-            (true, None) if other.is_none() => Some(shown(event.name(), spot, None, *version)),
+            (true, Some(other)) => Some(shown(kind, spot, Some(other), *version)),
+            (true, None) if other.is_none() => Some(shown(kind, spot, None, *version)),
             // It is gone, or another entry's now, whose version is not its own.
-            (true, None) if event.name() == "rename" => Some(shown("remove", spot, None, None)),
+            (true, None) if *kind == "rename" => Some(shown("remove", spot, None, None)),
             (true, None) => Some(shown("put", spot, None, None)),
             (false, Some(other)) => Some(shown("put", other, None, None)),
             (false, None) => None,
