@@ -21,6 +21,10 @@ const PROGRAMS: u32 = 16;
 /// The daemon's resident memory at the most, in bytes.
 const RESIDENT: u64 = 150 << 20;
 
+/// What the last changes take that the daemon remembers for those who follow them, of which there are at most 32,768: they grow
+/// with each change until they are so many, which the short form doesn't reach, and the long one does in its first minutes.
+const REMEMBERED: u64 = 32 << 20;
+
 /// What the daemon takes at a moment.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
@@ -119,7 +123,8 @@ fn what_the_daemon_takes_stays_what_it_was() {
     assert!(done > either(1000, 100_000), "{done}");
     assert_eq!((warm.descriptors, warm.threads), (last.descriptors, last.threads));
     // What comes and goes with the moment: a tenth of memory, and the store's own steps of growth.
-    assert!(last.resident <= warm.resident + warm.resident / 10, "{warm:?} {last:?}");
+    let growth = warm.resident / 10 + either(REMEMBERED, 0);
+    assert!(last.resident <= warm.resident + growth, "{warm:?} {last:?}");
     assert!(last.resident <= RESIDENT, "{last:?}");
     assert!(last.store <= warm.store + warm.store / 4, "{warm:?} {last:?}");
     assert_eq!(complaints(&mount), [""; 0]);
