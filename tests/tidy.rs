@@ -20,7 +20,6 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("audit", &["clock", "id", "key"]),
     ("seal", &["access", "id", "store"]),
     ("tree", &["access", "audit", "clock", "id", "key", "seal", "store"]),
-    ("client", &["access", "clock", "id", "key", "mountinfo", "names"]),
     ("fs", &["access", "audit", "clock", "id", "key", "mountinfo", "names", "tree"]),
     ("client", &["access", "clock", "id", "key", "mountinfo", "names"]),
 ];
