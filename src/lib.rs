@@ -7,6 +7,7 @@ pub mod access;
 pub mod audit;
 pub mod client;
 pub mod clock;
+pub mod dashboard;
 pub mod fs;
 pub mod id;
 pub mod key;

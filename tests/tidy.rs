@@ -22,6 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tree", &["access", "audit", "clock", "id", "key", "seal", "store"]),
     ("fs", &["access", "audit", "clock", "id", "key", "mountinfo", "names", "tree"]),
     ("client", &["access", "clock", "id", "key", "mountinfo", "names"]),
+    ("dashboard", &["access", "client", "clock", "id", "key", "names"]),
 ];
 
 /// Which files may name a library: those whose path begins so.
@@ -41,6 +42,9 @@ const PLACES: &[(&str, &[&str])] = &[
     ("clap_complete", &["src/bin/dt/"]),
     ("clap_mangen", &["src/bin/dt/man.rs"]),
     ("rpassword", &["src/bin/dt/prompt.rs"]),
+    ("axum", &["src/dashboard"]),
+    ("tokio", &["src/dashboard"]),
+    ("hyper_util", &["src/dashboard"]),
     ("unsafe", &["src/seal/memory.rs"]),
 ];
 

@@ -1,0 +1,72 @@
+//! Why a call fails, as the page is told: a status, a word for programs, and one line for people.
+//!
+//! Invariant: no line holds a value; they are the client's own.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::client::Error;
+
+/// See the module.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    #[serde(skip)]
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    /// Which field of a form it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    /// Where in that field, in characters, the first being 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    /// What is there instead of what was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<Value>,
+}
+
+impl Failure {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Failure {
+        Failure { status, code, message: message.into(), field: None, column: None, current: None }
+    }
+
+    /// A defect of ours; what it was is in the log.
+    pub(super) fn internal() -> Failure {
+        let message = "the dashboard failed at this; what it was is in its own output";
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let (status, code, field) = match &error {
+            Error::NoMount(_) | Error::Dead(_) | Error::Several(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", None)
+            }
+            Error::NoEnvironment { .. } | Error::OtherEnvironment { .. } | Error::EnvironmentName { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid", Some("environment"))
+            }
+            Error::Key { .. } | Error::IsDirectory(_) | Error::BelowKey { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid", Some("key"))
+            }
+            Error::TooLarge(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", Some("value")),
+            Error::Permissions(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", Some("permissions")),
+            Error::NotFound { .. } | Error::NoVersion { .. } => (StatusCode::NOT_FOUND, "missing", None),
+            Error::Denied { .. } | Error::Closed(_) => (StatusCode::FORBIDDEN, "denied", None),
+            Error::Exists(_) => (StatusCode::CONFLICT, "exists", Some("key")),
+            Error::Changed { .. } => (StatusCode::CONFLICT, "conflict", None),
+            Error::Expired(_) => (StatusCode::GONE, "expired", None),
+            Error::NoControl { .. } | Error::System { .. } => (StatusCode::BAD_GATEWAY, "system", None),
+        };
+        Failure { field, ..Failure::new(status, code, error.to_string()) }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (self.status, Json(serde_json::json!({ "error": self }))).into_response()
+    }
+}
