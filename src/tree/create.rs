@@ -311,7 +311,7 @@ impl Namespace {
         node: &Node,
     ) -> Result<Spot, Error> {
         let mut spot = view.spot(parent, above)?;
-        spot.above.insert(0, above.permissions.clone());
+        spot.above = std::iter::once(&above.permissions).chain(&*spot.above).cloned().collect();
         match node.place {
             Place::Environment => spot.address.environment = Environment::new(name.clone()).ok(),
             Place::Root | Place::In(..) if spot.address.key.is_empty() => spot.address.key = name.to_string(),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::row::{self, Current, Entry, Held, Malformed, Node, Place, Times, Value, key};
 use super::{Error, Namespace};
@@ -35,12 +36,12 @@ pub(super) struct Located<'n> {
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
     pub(super) address: Address,
-    /// The permissions of the directories above it, the nearest first.
-    pub(super) above: Vec<Permissions>,
+    /// The permissions of the directories above it, the nearest first; shared with those of other changes there.
+    pub(super) above: Arc<[Permissions]>,
 }
 
 impl Spot {
-    /// What it takes in memory.
+    /// What it takes in memory where it shares nothing.
     pub(super) fn weight(&self) -> usize {
         let entries = |acl: &Acl| size_of::<(u32, u32)>() * (acl.users().len() + acl.groups().len());
         let lists = |permissions: &Permissions| {
@@ -251,7 +252,7 @@ impl<'a> View<'a> {
         if node.place != Place::Environment {
             above.pop();
         }
-        Ok(Spot { address: Self::address_of(node, environment, &names), above })
+        Ok(Spot { address: Self::address_of(node, environment, &names), above: above.into() })
     }
 
     fn address_of(node: &Node, environment: Option<Environment>, names: &[Name]) -> Address {

@@ -23,7 +23,7 @@ const RESIDENT: u64 = 150 << 20;
 
 /// What the last changes take that the daemon remembers for those who follow them, of which there are at most 32,768: they grow
 /// with each change until they are so many, which the short form doesn't reach, and the long one does in its first minutes.
-const REMEMBERED: u64 = 32 << 20;
+const REMEMBERED: u64 = 16 << 20;
 
 /// What the daemon takes at a moment.
 #[derive(Clone, Copy, Debug)]
