@@ -165,10 +165,11 @@ fn a_reload_takes_the_rotated_key() {
     site.rotate();
     // What it loaded stays until it is told.
     assert!(site.served_organization().contains("first"));
+    let before = nginx.children();
     nginx.signal("HUP");
     wait_for("the second certificate", || site.served_organization().contains("second"));
     // Workers of before may answer for a moment; once they are gone a client that trusts the new one alone is served.
-    wait_for("the new workers", || site.fetch(CERTIFICATE).status.success());
+    wait_for("the end of the old workers", || nginx.children().iter().all(|child| !before.contains(child)));
     site.serves();
     assert_eq!(site.mount.get(&format!(".keyfs/history/{CERTIFICATE}/2")), site.mount.get(CERTIFICATE));
 }

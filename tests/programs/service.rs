@@ -30,6 +30,12 @@ impl Service {
         run(Command::new("kill").arg("-s").arg(signal).arg(self.pid().to_string()));
     }
 
+    /// Its own processes, such as a server's workers.
+    pub fn children(&self) -> Vec<String> {
+        let list = format!("/proc/{0}/task/{0}/children", self.pid());
+        fs::read_to_string(list).expect("it runs").split_whitespace().map(str::to_owned).collect()
+    }
+
     pub fn logged(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

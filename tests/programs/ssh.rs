@@ -1,6 +1,7 @@
 //! OpenSSH with keys among the secrets: what it insists on for a private key, and what it does with one.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -144,7 +145,8 @@ fn agent(user: User<'_>, name: &str, mount: &Mount) -> (Service, PathBuf) {
     let socket = place.join("socket");
     let mut command = as_user(user, name, "ssh-agent");
     let mut service = Service::start(command.arg("-D").arg("-a").arg(&socket), &place.join("log"));
-    wait_for("the agent", || service.is_running() && socket.exists());
+    // The socket is there a moment before somebody listens at it.
+    wait_for("the agent", || service.is_running() && UnixStream::connect(&socket).is_ok());
     (service, socket)
 }
 
