@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use keyfs::client::Error;
+use keyfs::dashboard;
 use nix::sys::signal::Signal;
 
 /// The table as `--help` shows it.
@@ -97,5 +98,15 @@ impl From<Error> for Failure {
             Error::Expired(_) => 7,
         };
         Failure::new(code, error)
+    }
+}
+
+impl From<dashboard::Error> for Failure {
+    fn from(error: dashboard::Error) -> Failure {
+        match error {
+            dashboard::Error::Mount(error) => error.into(),
+            dashboard::Error::Options(_) | dashboard::Error::Remote(_) => Failure::usage(error),
+            _ => Failure::system(error),
+        }
     }
 }

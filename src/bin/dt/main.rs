@@ -11,6 +11,8 @@
 mod arguments;
 mod completions;
 mod context;
+#[path = "../shared/dashboard.rs"]
+mod dashboard;
 mod exec;
 mod exit;
 mod group;
@@ -42,6 +44,8 @@ enum Command {
     Kv(kv::Arguments),
     /// Runs a program with values in its environment variables
     Exec(exec::Arguments),
+    /// Shows and changes keys in a browser
+    Dashboard(dashboard::Arguments),
     /// Tells the groups of this machine
     Group(group::Arguments),
     /// Tells the users of this machine
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Kv(arguments) => kv::run(arguments),
         Command::Exec(arguments) => exec::run(&arguments),
+        Command::Dashboard(arguments) => dashboard::run("dt", &arguments),
         Command::Group(arguments) => group::run(&arguments),
         Command::User(arguments) => user::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -106,8 +111,10 @@ fn wrong_usage(error: &clap::Error, given: &[std::ffi::OsString]) -> String {
     let commands: Vec<_> =
         words.into_iter().filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).collect();
     let command = match commands.as_slice() {
-        [group, ..] if !["kv", "exec", "group", "user", "completions", "man"].contains(group) => String::new(),
-        [own @ ("exec" | "completions" | "man"), ..] => format!(" {own}"),
+        [group, ..] if !["kv", "exec", "dashboard", "group", "user", "completions", "man"].contains(group) => {
+            String::new()
+        }
+        [own @ ("exec" | "dashboard" | "completions" | "man"), ..] => format!(" {own}"),
         [group, command] if !command.starts_with('-') => format!(" {group} {command}"),
         [group, ..] => format!(" {group}"),
         [] => String::new(),

@@ -10,6 +10,7 @@ use keyfs::seal::SealError;
 use keyfs::seal::identity::IdentityError;
 use keyfs::store::redb::OpenError;
 use keyfs::tree::SetupError;
+use keyfs::{client, dashboard};
 
 /// The table as `--help` shows it.
 pub(crate) const HELP: &str = "\
@@ -39,6 +40,10 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(code: u8, message: impl fmt::Display) -> Failure {
         Failure { code, message: message.to_string() }
+    }
+
+    pub(crate) fn usage(message: impl fmt::Display) -> Failure {
+        Failure::new(USAGE, message)
     }
 
     pub(crate) fn system(message: impl fmt::Display) -> Failure {
@@ -128,5 +133,25 @@ impl From<SetupError> for Failure {
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Failure {
         Failure::system(error)
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Failure {
+        let code = match &error {
+            client::Error::NoMount(_) | client::Error::Dead(_) | client::Error::Several(_) => 10,
+            _ => 1,
+        };
+        Failure::new(code, error)
+    }
+}
+
+impl From<dashboard::Error> for Failure {
+    fn from(error: dashboard::Error) -> Failure {
+        match error {
+            dashboard::Error::Mount(error) => error.into(),
+            dashboard::Error::Options(_) | dashboard::Error::Remote(_) => Failure::usage(error),
+            _ => Failure::system(error),
+        }
     }
 }

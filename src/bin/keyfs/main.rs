@@ -15,6 +15,8 @@ macro_rules! say {
 
 mod check;
 mod compact;
+#[path = "../shared/dashboard.rs"]
+mod dashboard;
 mod exit;
 mod mount;
 mod paths;
@@ -40,6 +42,7 @@ enum Command {
     Status(status::Arguments),
     Check(check::Arguments),
     Compact(compact::Arguments),
+    Dashboard(dashboard::Arguments),
 }
 
 /// What is wrong with the arguments, without the parser's advice and summary below it.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Compact(arguments) => compact::run(&arguments),
+        Command::Dashboard(arguments) => dashboard::run("keyfs", &arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,74 @@
+//! The page's files, in the program itself.
+//!
+//! Invariant: the table names every file of `page/` that a browser is to get, and nothing else (a test compares).
+
+/// A file as it is served.
+#[derive(Debug)]
+pub(super) struct Asset {
+    /// Its name below `/page/`.
+    name: &'static str,
+    pub(super) media_type: &'static str,
+    pub(super) content: &'static [u8],
+}
+
+/// A file below `page/`.
+macro_rules! asset {
+    ($name:literal, $media_type:expr) => {
+        Asset { name: $name, media_type: $media_type, content: include_bytes!(concat!("page/", $name)) }
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+const ASSETS: &[Asset] = &[asset!("index.html", HTML)];
+
+/// What is at a path, if anything.
+pub(super) fn at(path: &str) -> Option<&'static Asset> {
+    let name = match path {
+        "/" => "index.html",
+        _ => path.strip_prefix("/page/").filter(|name| *name != "index.html")?,
+    };
+    ASSETS.iter().find(|asset| asset.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Files for those who read the project, not for browsers.
+    fn is_served(name: &str) -> bool {
+        !name.ends_with(".md")
+    }
+
+    fn names(directory: &Path, prefix: &str, found: &mut Vec<String>) {
+        for entry in directory.read_dir().unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            if entry.path().is_dir() {
+                names(&entry.path(), &format!("{name}/"), found);
+            } else if is_served(&name) {
+                found.push(name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_is_the_folder() {
+        let mut there = Vec::new();
+        names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dashboard/page"), "", &mut there);
+        there.sort();
+        let mut served: Vec<_> = ASSETS.iter().map(|asset| asset.name).collect();
+        served.sort_unstable();
+        assert_eq!(there, served);
+    }
+
+    #[test]
+    fn a_path_is_a_name_of_the_table_or_nothing() {
+        assert_eq!(at("/").unwrap().name, "index.html");
+        for path in ["", "/page/", "/page/index.html", "/page/../index.html", "/index.html", "/page//index.html"] {
+            assert!(at(path).is_none(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What each request passes before it reaches the page or the [`api`](super::api): its host, its origin, its session, limits.
+//!
+//! Invariants:
+//! - Nothing is answered, the page's files included, for a host that isn't on the list: a foreign name that leads here belongs
+//!   to somebody else's page.
+//! - The API hears only of requests with a session, and of changes only from this very page.
+//! - Every answer has the headers that keep a browser from storing, guessing, framing and sharing it.
+//!
+//! It deliberately looks into no body but that of a new session, and writes none down.
+
+mod body;
+mod headers;
+mod hosts;
+mod refusal;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
+use axum::http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use serde::Deserialize;
+use serde_json::json;
+
+pub(super) use self::body::Ended;
+pub(super) use self::hosts::Hosts;
+use self::refusal::Refusal;
+use super::assets;
+use super::browser::Redirect;
+use super::session::{IDLE, Sessions};
+
+/// The header that a session is in. A cookie would be sent to every port of the host.
+const SESSION: &str = "x-keyfs-session";
+
+/// The longest body: what is imported.
+const LONGEST_IMPORT: usize = 48 << 20;
+/// Of any other call: the longest value that a mount may allow, as JSON or base64.
+const LONGEST: usize = 48 << 20;
+/// Of what opens a session.
+const LONGEST_TOKEN: usize = 4096;
+
+/// Who answers the calls.
+#[derive(Debug)]
+pub(super) enum Backend {
+    /// This process, with its own rights.
+    Own(TowerToHyperService<axum::Router>),
+}
+
+/// What stands in front.
+#[derive(Debug)]
+pub(super) struct Front {
+    hosts: Hosts,
+    sessions: Sessions,
+    backend: Backend,
+    redirect: Mutex<Option<Redirect>>,
+}
+
+/// What is known of the connection that a request came by.
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    /// That somebody with a session has used it.
+    pub(super) is_known: AtomicBool,
+}
+
+impl Front {
+    pub(super) fn new(hosts: Hosts, sessions: Sessions, backend: Backend) -> Front {
+        Front { hosts, sessions, backend, redirect: Mutex::default() }
+    }
+
+    pub(super) fn remove_when_used(&self, redirect: Redirect) {
+        self.redirect.lock().unwrap_or_else(PoisonError::into_inner).replace(redirect);
+    }
+
+    /// The answer to a request, whatever it is.
+    pub(super) async fn answer(
+        &self,
+        connection: &Connection,
+        request: Request<Incoming>,
+        ended: Ended,
+    ) -> Response<Body> {
+        let mut response = self.pass(connection, request, ended).await.unwrap_or_else(Refusal::into_response);
+        headers::guard(response.headers_mut());
+        response
+    }
+
+    async fn pass(
+        &self,
+        connection: &Connection,
+        request: Request<Incoming>,
+        ended: Ended,
+    ) -> Result<Response<Body>, Refusal> {
+        let host = self.hosts.of(&request)?;
+        let path = request.uri().path();
+        let is_call = path.starts_with("/api/");
+        if let Some(refusal) = wrong_method(request.method(), is_call) {
+            return Err(refusal);
+        }
+        if !is_call {
+            return page(path);
+        }
+        self.is_own_page(host, request.method(), request.headers())?;
+        if path == "/api/session" && request.method() == Method::POST {
+            return self.open_session(request).await;
+        }
+        self.is_known(request.headers())?;
+        connection.is_known.store(true, Ordering::Relaxed);
+        let limit = if path == "/api/import" { LONGEST_IMPORT } else { LONGEST };
+        let request = whole(request, limit).await?;
+        Ok(body::until(self.call(request).await, ended))
+    }
+
+    /// That a request comes from the page that this program served, as the browser says. Reads are held to it where the browser
+    /// says anything, changes always.
+    fn is_own_page(&self, host: &str, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+        let origin = single(headers, ORIGIN.as_str())?;
+        let site = single(headers, "sec-fetch-site")?;
+        let is_own = origin.is_none_or(|origin| self.hosts.is_origin(origin, host))
+            && site.is_none_or(|site| site == "same-origin");
+        let is_said = origin.is_some() || site.is_some();
+        if is_own && (is_said || method == Method::GET) { Ok(()) } else { Err(Refusal::origin()) }
+    }
+
+    fn is_known(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let session = single(headers, SESSION)?;
+        let open = session.is_some_and(|session| self.sessions.is_open(session, None));
+        if open { Ok(()) } else { Err(Refusal::session()) }
+    }
+
+    async fn open_session(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let request = whole(request, LONGEST_TOKEN).await?;
+        let shown = body::collected(request.into_body()).await;
+        let shown: Shown = serde_json::from_slice(&shown).map_err(|_| Refusal::malformed(r#"{"token": "…"}"#))?;
+        if !self.sessions.is_token(&shown.token) {
+            return Err(Refusal::token());
+        }
+        let session = self.sessions.open(None).map_err(|_| Refusal::internal())?;
+        // The browser is in.
+        self.redirect.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(refusal::json(&json!({ "session": *session, "idle_seconds": IDLE.as_secs() })))
+    }
+
+    async fn call(&self, request: Request<Body>) -> Response<Body> {
+        match &self.backend {
+            Backend::Own(router) => match router.call(request).await {
+                Ok(response) => refusal::in_json(response),
+                Err(never) => match never {},
+            },
+        }
+    }
+}
+
+/// What opens a session.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    token: String,
+}
+
+fn wrong_method(method: &Method, is_call: bool) -> Option<Refusal> {
+    let allowed = if is_call { "GET, POST" } else { "GET" };
+    let fits = method == Method::GET || is_call && method == Method::POST;
+    (!fits).then(|| Refusal::method(allowed))
+}
+
+fn page(path: &str) -> Result<Response<Body>, Refusal> {
+    let asset = assets::at(path).ok_or_else(Refusal::missing)?;
+    let mut response = Response::new(Body::from(asset.content));
+    response.headers_mut().insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(asset.media_type));
+    Ok(response)
+}
+
+/// A header that may be there once.
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| Refusal::header(name)),
+        (Some(_), Some(_)) => Err(Refusal::header(name)),
+    }
+}
+
+/// A request with all of its body, which is JSON where it may change something, and nothing where it may not.
+async fn whole(request: Request<Incoming>, limit: usize) -> Result<Request<Body>, Refusal> {
+    let (parts, incoming) = request.into_parts();
+    if parts.method == Method::GET {
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
+    let media_type = single(&parts.headers, CONTENT_TYPE.as_str())?.unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        return Err(Refusal::media_type());
+    }
+    let body: Bytes = body::whole(incoming, limit).await?;
+    Ok(Request::from_parts(parts, Body::from(body)))
+}

@@ -1,0 +1,90 @@
+//! Bodies: of requests, read whole within limits into memory that is wiped; of answers, that end when the dashboard does.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::Response;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use zeroize::Zeroizing;
+
+use super::refusal::Refusal;
+
+/// How long a body may take to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All of a body. It may hold a secret, so it is wiped when it is dropped.
+pub(super) async fn whole(mut incoming: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    let expected = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+    if expected > limit {
+        return Err(Refusal::too_large(limit));
+    }
+    let reading = async {
+        let mut whole = Zeroizing::new(Vec::with_capacity(expected));
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|_| Refusal::broken())?;
+            let Ok(data) = frame.into_data() else { continue };
+            if data.len() > limit - whole.len() {
+                return Err(Refusal::too_large(limit));
+            }
+            extend(&mut whole, &data);
+        }
+        Ok(Bytes::from_owner(whole))
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| Err(Refusal::slow()))
+}
+
+/// Appends without leaving a copy behind where the buffer moves.
+fn extend(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    if whole.capacity() - whole.len() < data.len() {
+        let mut larger = Zeroizing::new(Vec::with_capacity((whole.len() + data.len()).next_power_of_two()));
+        larger.extend_from_slice(whole);
+        *whole = larger;
+    }
+    whole.extend_from_slice(data);
+}
+
+/// The bytes of a body that is in memory already.
+pub(super) async fn collected(body: Body) -> Bytes {
+    body.collect().await.map(|collected| collected.to_bytes()).unwrap_or_default()
+}
+
+/// Comes true when no more is to be sent.
+pub(in crate::dashboard) type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The answer, whose body ends properly when the dashboard does, however much of it was to come.
+pub(super) fn until(response: Response<Body>, ended: Ended) -> Response<Body> {
+    response.map(|body| Body::new(Until { body, ended }))
+}
+
+struct Until {
+    body: Body,
+    ended: Ended,
+}
+
+impl hyper::body::Body for Until {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            // Nothing to send at present: a stream that waits.
+            Poll::Pending => self.ended.as_mut().poll(context).map(|()| None),
+            ready => ready,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
