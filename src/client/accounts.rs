@@ -143,6 +143,57 @@ impl Group {
     }
 }
 
+/// A user's name and id.
+pub type Named = (String, Uid);
+
+/// A group as the machine's list has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listed {
+    /// The name.
+    pub name: String,
+    /// The id.
+    pub id: Gid,
+    /// The names of who is in it, by whichever way.
+    pub members: Vec<String>,
+}
+
+impl Listed {
+    /// Whether it is a service's, by its id.
+    pub fn is_system(&self) -> bool {
+        self.id.0 < FIRST_PERSON || self.id.0 == NOBODY
+    }
+}
+
+/// All users and groups, by two looks: nobody is looked up one by one.
+///
+/// # Errors
+///
+/// That they can't be listed.
+pub fn outline() -> Result<(Vec<Named>, Vec<Listed>), Error> {
+    let user = |fields: &[&str]| match fields {
+        [name, _, id, primary, ..] => Some(((*name).to_owned(), Uid(id.parse().ok()?), primary.parse().ok()?)),
+        _ => None,
+    };
+    let (mut users, mut primary): (Vec<Named>, BTreeMap<u32, Vec<String>>) = (Vec::new(), BTreeMap::new());
+    for (name, id, group) in getent("passwd", user)? {
+        primary.entry(group).or_default().push(name.clone());
+        users.push((name, id));
+    }
+    let group = |fields: &[&str]| match fields {
+        [name, _, id, listed, ..] => {
+            let id = id.parse().ok()?;
+            let listed = listed.split(',').filter(|name| !name.is_empty()).map(str::to_owned);
+            let mut members: Vec<_> = primary.get(&id).into_iter().flatten().cloned().chain(listed).collect();
+            members.sort_unstable();
+            members.dedup();
+            Some(Listed { name: (*name).to_owned(), id: Gid(id), members })
+        }
+        _ => None,
+    };
+    let groups = getent("group", group)?;
+    Ok((users, groups))
+}
+
 /// Who has a group as the primary one, by the group's id.
 fn primary_members() -> Result<BTreeMap<u32, Vec<Uid>>, Error> {
     let pair = |fields: &[&str]| match fields {
@@ -188,6 +239,11 @@ mod tests {
         let group = Group::find("root").unwrap().unwrap();
         assert!(group.members.contains(&Uid(0)));
         assert!(Group::all().unwrap().contains(&group));
+        let (users, groups) = outline().unwrap();
+        assert!(users.contains(&("root".to_owned(), Uid(0))));
+        assert!(
+            groups.iter().any(|group| group.id == Gid(0) && group.is_system() && group.members.contains(&root.name))
+        );
         assert_eq!(User::find("no such user"), None);
         assert_eq!(Group::find("no such group").unwrap(), None);
     }

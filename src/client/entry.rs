@@ -178,6 +178,44 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// The command that prints its value, as it can be pasted into a shell.
+    pub fn command(&self) -> String {
+        let secure = if self.is_secret() { " -s" } else { "" };
+        let environment = match (&self.scope.0.name, &self.scope.0.control) {
+            (Some(name), Control::Named | Control::Single) => format!(" -e {}", for_shell(name)),
+            _ => String::new(),
+        };
+        let key = self.key();
+        let end = if key.starts_with('-') { " --" } else { "" };
+        format!("dt kv get{secure}{environment}{end} {}", for_shell(&key))
+    }
+}
+
+/// A word as a shell takes it for just that: bare where nothing of it means anything, in quotes, or for control characters in
+/// those of bash, zsh and ksh that know escapes.
+fn for_shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+,".contains(c);
+    if word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    if !word.contains(char::is_control) {
+        return format!("'{}'", word.replace('\'', r"'\''"));
+    }
+    let mut quoted = String::from("$'");
+    for c in word.chars() {
+        match c {
+            '\\' | '\'' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                let mut bytes = [0; 4];
+                c.encode_utf8(&mut bytes).bytes().for_each(|byte| quoted.push_str(&format!("\\x{byte:02x}")));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted + "'"
+}
+
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.is_secret() { "secret" } else { "variable" };
@@ -211,6 +249,17 @@ mod tests {
     fn a_terminal_is_not_led() {
         let entry = scope(Control::Named).entry(Tree::Variables, "a\x1b[2Jb").unwrap();
         assert_eq!(entry.to_string(), "variable a?[2Jb in prod");
+    }
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        let command = |tree, key: &str| scope(Control::Named).entry(tree, key).unwrap().command();
+        assert_eq!(command(Tree::Secrets, "db/password"), "dt kv get -s -e prod db/password");
+        assert_eq!(command(Tree::Variables, "it's $HOME"), r"dt kv get -e prod 'it'\''s $HOME'");
+        assert_eq!(command(Tree::Variables, "-x"), "dt kv get -e prod -- -x");
+        assert_eq!(command(Tree::Variables, "a\n\\'\u{85}"), r"dt kv get -e prod $'a\x0a\\\'\xc2\x85'");
+        let part = scope(Control::OutOfReach).entry(Tree::Variables, "a").unwrap();
+        assert_eq!(part.command(), "dt kv get a");
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! It deliberately knows nothing of what is listed: that is asked for by name.
 
 mod grammar;
+mod selection;
 mod sort;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+pub use self::selection::{Selection, Wrong};
 pub use self::sort::Sort;
 use crate::clock::Timestamp;
 
@@ -40,6 +42,19 @@ pub enum Kind {
     Flag,
     /// Several texts: a condition holds if it holds for one of them, and `!=` if all of them differ.
     List,
+}
+
+impl Kind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Number => "number",
+            Kind::Time => "time",
+            Kind::Flag => "flag",
+            Kind::List => "list",
+        }
+    }
 }
 
 /// A field that there is.

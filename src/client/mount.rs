@@ -172,6 +172,35 @@ impl Mount {
     }
 }
 
+/// What is told where the mount doesn't say how long a value may be.
+const USUAL_LIMIT: u64 = 1 << 20;
+
+impl Mount {
+    /// Every environment that there is to choose from; where one alone is shown, that one.
+    ///
+    /// # Errors
+    ///
+    /// That there is no mount, or that it can't be listed.
+    pub fn scopes(&self) -> Result<Vec<Scope>, Error> {
+        if let Probe::Keyfs = probe(&self.0.join(Tree::Variables.as_str())) {
+            return Ok(vec![self.single(&Wanted::new(None)?)?]);
+        }
+        let environments = self.environments()?;
+        if environments.is_empty() {
+            // That says what is there instead.
+            return Ok(vec![self.scope(&Wanted::new(None)?)?]);
+        }
+        environments.iter().map(|name| Ok(self.assume(&Wanted::new(Some(name))?))).collect()
+    }
+
+    /// How long a value may be, in bytes.
+    pub fn value_limit(&self) -> u64 {
+        let status = std::fs::read(self.0.join(".keyfs/status")).ok();
+        let status: Option<serde_json::Value> = status.and_then(|status| serde_json::from_slice(&status).ok());
+        status.and_then(|status| status.get("value_limit_bytes")?.as_u64()).unwrap_or(USUAL_LIMIT)
+    }
+}
+
 /// What a path turns out to be.
 enum Probe {
     Keyfs,

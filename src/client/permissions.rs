@@ -23,6 +23,8 @@ pub(super) const ACL: &str = "system.posix_acl_access";
 /// The letters of the platform's rights that mean something for jobs and nothing for a key: operate, access, promote.
 const FOREIGN: &str = "oap";
 
+const NOT_FOR_ALL: &str = "a secret is never open to everybody: name the groups that may read it with -g";
+
 /// How a change treats what is there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum How {
@@ -74,11 +76,44 @@ impl Change {
                 Error::Permissions(format!("'{}' are not rights: write r, w or rw, or - for none", shown(others)))
             })?;
             if is_secret && !rights.is_empty() {
-                let why = "a secret is never open to everybody: name the groups that may read it with -g";
-                return Err(Error::Permissions(why.to_owned()));
+                return Err(Error::Permissions(NOT_FOR_ALL.to_owned()));
             }
             change.others = Some(rights);
         }
+        Ok(change)
+    }
+
+    /// These rights for users and groups by name, and for others; for secrets a user stands for the group that is that user's
+    /// alone. A user without rights is one who is kept out.
+    ///
+    /// # Errors
+    ///
+    /// As for [`parse`](Change::parse).
+    pub fn of(
+        users: &[(String, String)],
+        groups: &[(String, String)],
+        others: &str,
+        is_secret: bool,
+    ) -> Result<Change, Error> {
+        let mut change = Change::default();
+        let letters = |name: &str, text: &str| {
+            let unclear = || Error::Permissions(format!("'{}' are not rights for {}", shown(text), shown(name)));
+            if text.is_empty() { Ok(Rights::NONE) } else { rights(text).ok_or_else(unclear) }
+        };
+        for (name, text) in groups {
+            change.groups.insert(group(name)?, letters(name, text)?);
+        }
+        for (name, text) in users {
+            match is_secret {
+                true => change.groups.insert(private_group(name)?, letters(name, text)?),
+                false => change.users.insert(user(name)?, letters(name, text)?),
+            };
+        }
+        let others = letters("others", others)?;
+        if is_secret && !others.is_empty() {
+            return Err(Error::Permissions(NOT_FOR_ALL.to_owned()));
+        }
+        change.others = Some(others);
         Ok(change)
     }
 
@@ -230,13 +265,20 @@ pub struct Words {
 impl Words {
     /// Of an entry.
     pub fn of(permissions: &Permissions) -> Words {
+        let mut words = Words::with(permissions, &names::user_name, &names::group_name);
+        words.groups.retain(|(_, rights)| rights != "-");
+        words
+    }
+
+    /// Of an entry, with the groups that are named in order to have no rights, and names from whoever keeps them.
+    pub fn with(permissions: &Permissions, user: &dyn Fn(Uid) -> String, group: &dyn Fn(Gid) -> String) -> Words {
         let parts = Parts::of(permissions);
-        let groups = parts.groups.iter().filter(|(_, rights)| !rights.is_empty());
+        let told = |(id, rights): &(&Gid, &Rights)| !rights.is_empty() || permissions.named_group(**id).is_some();
         Words {
-            owner: names::user_name(permissions.owner),
+            owner: user(permissions.owner),
             owner_rights: parts.owner.to_string(),
-            users: parts.users.iter().map(|(id, rights)| (names::user_name(*id), rights.to_string())).collect(),
-            groups: groups.map(|(id, rights)| (names::group_name(*id), rights.to_string())).collect(),
+            users: parts.users.iter().map(|(id, rights)| (user(*id), rights.to_string())).collect(),
+            groups: parts.groups.iter().filter(told).map(|(id, rights)| (group(*id), rights.to_string())).collect(),
             others: parts.others.to_string(),
         }
     }

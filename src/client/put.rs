@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{Mode, OFlags, RenameFlags, XattrFlags, fsetxattr, renameat_with, setxattr};
 
+use super::details::spread;
 use super::permissions::{ACL, Change, How, common, read};
 use super::transaction::Transaction;
 use super::{Entry, Error, edit, facts};
@@ -179,6 +180,19 @@ fn failed(entry: &Entry, version: Option<u64>, error: &io::Error) -> Error {
         (Some(libc::ESTALE), Some(expected)) => changed(entry, expected, current(entry)),
         _ => Error::of(entry, STORING, error),
     }
+}
+
+/// The present versions, in the order of the keys; `None` for one that isn't there, 0 for one that has no value yet.
+///
+/// # Errors
+///
+/// That one can't be looked up.
+pub fn versions(entries: &[Entry]) -> Result<Vec<Option<u64>>, Error> {
+    spread(entries, |entry| match facts::attribute(&entry.path(), VERSION) {
+        Ok(version) => Ok(Some(version.and_then(|version| version.parse().ok()).unwrap_or_default())),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+        Err(error) => Err(Error::of(entry, "look up", &error)),
+    })
 }
 
 /// The present version.

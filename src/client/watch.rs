@@ -6,8 +6,11 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use serde_json::Value as Json;
 
 use super::{Error, Scope};
@@ -22,6 +25,19 @@ const FOLLOWING: &str = "follow";
 pub struct Watch {
     path: PathBuf,
     lines: BufReader<File>,
+    /// What was read of a line whose end wasn't there yet.
+    begun: Vec<u8>,
+}
+
+/// What came within a time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Came {
+    /// This.
+    Told(Told),
+    /// Nothing.
+    Nothing,
+    /// The end: the mount is gone.
+    End,
 }
 
 /// What the stream tells.
@@ -63,11 +79,71 @@ impl Watch {
     ///
     /// That `.keyfs` is out of reach.
     pub fn open(scope: &Scope, since: Option<u64>) -> Result<Watch, Error> {
+        Watch::open_as(scope, since, OFlags::empty())
+    }
+
+    /// The same, for whoever waits no longer than a time: by [`wait_for`](Watch::wait_for) alone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Watch::open).
+    pub fn open_for_a_time(scope: &Scope, since: Option<u64>) -> Result<Watch, Error> {
+        Watch::open_as(scope, since, OFlags::NONBLOCK)
+    }
+
+    fn open_as(scope: &Scope, since: Option<u64>, flags: OFlags) -> Result<Watch, Error> {
         let (transactions, _) = scope.transactions("watching")?;
         let name = since.map_or_else(|| "events".to_owned(), |cursor| format!("events@{cursor}"));
         let path = transactions.with_file_name(name);
-        let file = File::open(&path).map_err(|error| Error::system(FOLLOWING, &path, &error))?;
-        Ok(Watch { path, lines: BufReader::with_capacity(65_536, file) })
+        let file = rustix::fs::open(&path, flags | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let file = file.map_err(|error| Error::system(FOLLOWING, &path, &error.into()))?;
+        Ok(Watch { path, lines: BufReader::with_capacity(65_536, file.into()), begun: Vec::new() })
+    }
+
+    /// Waits for what comes next, for so long.
+    ///
+    /// # Errors
+    ///
+    /// As for [`wait`](Watch::wait).
+    pub fn wait_for(&mut self, time: Duration) -> Result<Came, Error> {
+        let failed = |path: &Path, error: io::Error| Error::system(FOLLOWING, path, &error);
+        let mut waited = false;
+        loop {
+            match self.lines.read_until(b'\n', &mut self.begun) {
+                Ok(0) => return Ok(Came::End),
+                Ok(_) => {
+                    let line = std::mem::take(&mut self.begun);
+                    let told = std::str::from_utf8(&line).ok().and_then(understood);
+                    return told.map(Came::Told).ok_or_else(|| self.unclear());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if waited || !self.ready_within(time).map_err(|error| failed(&self.path, error))? {
+                        return Ok(Came::Nothing);
+                    }
+                    waited = true;
+                }
+                Err(error) => return Err(failed(&self.path, error)),
+            }
+        }
+    }
+
+    fn ready_within(&self, time: Duration) -> io::Result<bool> {
+        let time = Timespec::try_from(time).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let mut this = [PollFd::new(self.lines.get_ref(), PollFlags::IN)];
+        match poll(&mut this, Some(&time)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn unclear(&self) -> Error {
+        Error::System {
+            doing: FOLLOWING,
+            what: self.path.display().to_string(),
+            reason: "it has a line that this version doesn't understand".to_owned(),
+        }
     }
 
     /// Waits for what comes next; `None` if the mount is gone.
@@ -86,11 +162,7 @@ impl Watch {
                 Err(error) => return Err(Error::system(FOLLOWING, &self.path, &error)),
             }
         }
-        understood(&line).map(Some).ok_or_else(|| Error::System {
-            doing: FOLLOWING,
-            what: self.path.display().to_string(),
-            reason: "it has a line that this version doesn't understand".to_owned(),
-        })
+        understood(&line).map(Some).ok_or_else(|| self.unclear())
     }
 }
 

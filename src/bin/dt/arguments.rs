@@ -54,7 +54,8 @@ pub(crate) fn rewrite(given: &[OsString]) -> Vec<OsString> {
 fn is_sort(word: &OsString) -> bool {
     let Some(word) = word.to_str() else { return false };
     let first = |text: &str| text.split([' ', ',']).next().unwrap_or_default().to_owned();
-    let field = |text: &str| crate::kv::ls::KNOWN.iter().any(|known| known.name.eq_ignore_ascii_case(&first(text)));
+    let field =
+        |text: &str| keyfs::client::rows::KNOWN.iter().any(|known| known.name.eq_ignore_ascii_case(&first(text)));
     word.starts_with('+') || word.strip_prefix('-').is_some_and(field)
 }
 

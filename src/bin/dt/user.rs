@@ -2,12 +2,12 @@
 
 use clap::Subcommand;
 use keyfs::client::accounts::User;
-use keyfs::client::filter::{Field, Kind, Known};
+use keyfs::client::filter::{Field, Kind, Known, Selection};
 use serde_json::{Value as Json, json};
 
 use crate::exit::Failure;
 use crate::output;
-use crate::select::{Page, Selection};
+use crate::select::{Page, selection};
 
 /// What a list can be narrowed down and ordered by.
 const KNOWN: &[Known] = &[
@@ -132,7 +132,7 @@ pub(crate) struct Which {
 
 impl Which {
     pub(crate) fn selection(&self, known: &[Known]) -> Result<Selection, Failure> {
-        Selection::parse(self.filter.as_deref(), self.sort.as_deref(), known)
+        selection(self.filter.as_deref(), self.sort.as_deref(), known)
     }
 
     /// The ids, where the filter is a list of them and nothing else. They are looked up one by one, since not every source of

@@ -1,9 +1,8 @@
 //! `dt kv ls`.
 
 use clap_complete::engine::ArgValueCompleter;
-use keyfs::client::facts::Facts;
-use keyfs::client::filter::{Field, Kind, Known};
 use keyfs::client::permissions::{Ids, Words, read as permissions};
+use keyfs::client::rows::{KNOWN, Row, look_up};
 use keyfs::client::value::{read as read_value, without_newline};
 use keyfs::client::{Entry, Error, Scope, list};
 use serde_json::{Map, Value as Json, json};
@@ -12,20 +11,7 @@ use crate::completions::keys;
 use crate::context::{mount, tree, wanted};
 use crate::exit::Failure;
 use crate::output;
-use crate::select::{Page, Selection};
-
-/// What a list can be narrowed down and ordered by.
-pub(crate) const KNOWN: &[Known] = &[
-    Known { name: "key", kind: Kind::Text },
-    Known { name: "environment", kind: Kind::Text },
-    Known { name: "version", kind: Kind::Number },
-    Known { name: "size", kind: Kind::Number },
-    Known { name: "modified", kind: Kind::Time },
-    Known { name: "modified_by", kind: Kind::Text },
-    Known { name: "expires", kind: Kind::Time },
-    Known { name: "owner", kind: Kind::Text },
-    Known { name: "groups", kind: Kind::List },
-];
+use crate::select::{Page, selection};
 
 /// How many are shown on a terminal where nothing is said.
 const PAGE: usize = 100;
@@ -66,20 +52,12 @@ pub(crate) struct Arguments {
     prefix: String,
 }
 
-/// A key that is listed.
-struct Row {
-    environment: usize,
-    key: String,
-    facts: Option<Facts>,
-    words: Option<Words>,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let selection = Selection::parse(arguments.filter.as_deref(), arguments.sort.as_deref(), KNOWN)?;
+    let selection = selection(arguments.filter.as_deref(), arguments.sort.as_deref(), KNOWN)?;
     let scopes = scopes(arguments)?;
-    let mut rows = rows(arguments, &scopes)?;
-    look_up(arguments, &scopes, &mut rows, &selection)?;
-    let rows = selection.of(rows, |row, name| field(&scopes, row, name));
+    let rows = rows(arguments, &scopes)?;
+    let rows = look_up(&scopes, tree(arguments.secure), rows, &selection.fields())?;
+    let rows = selection.of(rows, |row, name| row.field(&scopes, name));
     let usual = (output::is_terminal() && !arguments.json).then_some(PAGE);
     let shown = arguments.page.of(&rows, usual);
     if arguments.json {
@@ -111,7 +89,7 @@ fn rows(arguments: &Arguments, scopes: &[Scope]) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for (environment, scope) in scopes.iter().enumerate() {
         let listing = list::keys(scope, tree(arguments.secure), &arguments.prefix)?;
-        rows.extend(listing.keys.into_iter().map(|key| Row { environment, key, facts: None, words: None }));
+        rows.extend(listing.keys.into_iter().map(|key| Row::new(environment, key)));
         if let Some(first) = listing.closed.first() {
             let first = keyfs::client::error::Quoted(first);
             let count = match listing.closed.len() {
@@ -129,50 +107,6 @@ fn rows(arguments: &Arguments, scopes: &[Scope]) -> Result<Vec<Row>, Failure> {
 fn entry(arguments: &Arguments, scopes: &[Scope], row: &Row) -> Result<Entry, Failure> {
     let scope = scopes.get(row.environment).ok_or_else(|| Failure::system("an environment is missing"))?;
     Ok(scope.entry(tree(arguments.secure), &row.key)?)
-}
-
-/// Looks up what the selection asks of each key beyond its name.
-fn look_up(arguments: &Arguments, scopes: &[Scope], rows: &mut [Row], selection: &Selection) -> Result<(), Failure> {
-    let fields = selection.fields();
-    let words = ["owner", "groups"].iter().any(|name| fields.contains(name));
-    let facts = fields.iter().any(|name| !["key", "environment", "owner", "groups"].contains(name));
-    if !words && !facts {
-        return Ok(());
-    }
-    for row in rows {
-        let entry = entry(arguments, scopes, row)?;
-        // What has gone meanwhile has no fields but its name.
-        if words {
-            row.words = permissions(&entry.path()).ok().map(|found| Words::of(&found));
-        }
-        if facts {
-            row.facts = match Facts::of(&entry) {
-                Err(Error::NotFound { .. }) => None,
-                facts => Some(facts?),
-            };
-        }
-    }
-    Ok(())
-}
-
-fn field<'r>(scopes: &[Scope], row: &'r Row, name: &str) -> Option<Field<'r>> {
-    let number = |number: u64| Field::Number(i64::try_from(number).unwrap_or(i64::MAX));
-    let facts = row.facts.as_ref();
-    match name {
-        "key" => Some(Field::Text(row.key.as_str().into())),
-        "environment" => Some(Field::Text(scopes.get(row.environment)?.name()?.to_owned().into())),
-        "version" => facts?.version.map(number),
-        "size" => Some(number(facts?.size)),
-        "modified" => Some(Field::Time(facts?.modified.as_str().into())),
-        "modified_by" => Some(Field::Text(facts?.modified_by.as_deref()?.into())),
-        "expires" => Some(Field::Time(facts?.expires.as_deref()?.into())),
-        "owner" => Some(Field::Text(row.words.as_ref()?.owner.as_str().into())),
-        "groups" => {
-            let groups = &row.words.as_ref()?.groups;
-            Some(Field::List(groups.iter().map(|(group, _)| group.as_str().into()).collect()))
-        }
-        _ => None,
-    }
 }
 
 fn print(arguments: &Arguments, scopes: &[Scope], rows: &[Row]) -> Result<(), Failure> {

@@ -1,0 +1,188 @@
+//! What a list shows of each key: facts, permissions, and how a variable's value begins.
+//!
+//! Invariant: no secret is opened for it.
+//!
+//! It deliberately leaves out what may not be looked up: whoever lists keys may be let into fewer of them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+use super::facts::Facts;
+use super::value::{self, Value};
+use super::{Entry, Error, permissions};
+use crate::access::Permissions;
+
+/// How many threads look keys up: the mount answers several at a time, and waiting for it is most of the work.
+const THREADS: usize = 4;
+
+/// So many keys a thread takes at a time.
+const SHARE: usize = 16;
+
+/// So much of a value is read for a list, in bytes.
+const HEAD: usize = 1024;
+
+/// A key that is there.
+#[derive(Debug)]
+pub struct Detail {
+    /// The key.
+    pub entry: Entry,
+    /// Its version, times and length.
+    pub facts: Facts,
+    /// Who may do what.
+    pub permissions: Permissions,
+    /// What is shown of its value.
+    pub shown: Shown,
+}
+
+/// What is shown of a value.
+pub enum Shown {
+    /// Bytes, and whether there are more.
+    Bytes(Value, bool),
+    /// The caller may not read it.
+    Denied,
+    /// Its time is over.
+    Expired,
+    /// It is a secret's.
+    Secret,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Shown::Bytes(bytes, _) => write!(f, "{} bytes", bytes.len()),
+            Shown::Denied => f.write_str("denied"),
+            Shown::Expired => f.write_str("expired"),
+            Shown::Secret => f.write_str("a secret"),
+        }
+    }
+}
+
+/// How much of a value is wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extent {
+    /// How it begins.
+    Head,
+    /// All of it.
+    Whole,
+}
+
+impl Detail {
+    /// Of a key.
+    ///
+    /// # Errors
+    ///
+    /// That it isn't there, or can't be looked up.
+    pub fn of(entry: Entry, extent: Extent) -> Result<Detail, Error> {
+        let facts = Facts::of(&entry)?;
+        let permissions = permissions::read(&entry.path()).map_err(|error| Error::of(&entry, "look up", &error))?;
+        let shown = match entry.is_secret() {
+            true => Shown::Secret,
+            false => shown(&entry, extent, facts.size)?,
+        };
+        Ok(Detail { entry, facts, permissions, shown })
+    }
+}
+
+fn shown(entry: &Entry, extent: Extent, size: u64) -> Result<Shown, Error> {
+    let bytes = match extent {
+        Extent::Whole => value::read(entry).map(|bytes| Shown::Bytes(bytes, false)),
+        Extent::Head => head(entry, size).map_err(|error| Error::of(entry, "read", &error)),
+    };
+    match bytes {
+        Err(Error::Denied { .. }) => Ok(Shown::Denied),
+        Err(Error::Expired(_)) => Ok(Shown::Expired),
+        bytes => bytes,
+    }
+}
+
+/// Reads how a value begins; `size` is how long it is said to be, which spares a look for its end.
+fn head(entry: &Entry, size: u64) -> io::Result<Shown> {
+    let mut bytes = Zeroizing::new(vec![0; HEAD + 1]);
+    let mut file = File::open(entry.path())?;
+    let mut length = 0;
+    while length <= HEAD && (length == 0 || length as u64 != size) {
+        match file.read(bytes.get_mut(length..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length.min(HEAD));
+    Ok(Shown::Bytes(bytes, length > HEAD))
+}
+
+/// Many keys with how their values begin, in their order; `None` for one that isn't there by now.
+///
+/// # Errors
+///
+/// That one can't be looked up.
+pub fn details(entries: Vec<Entry>) -> Result<Vec<Option<Detail>>, Error> {
+    spread(&entries, |entry| match Detail::of(entry.clone(), Extent::Head) {
+        Ok(detail) => Ok(Some(detail)),
+        Err(Error::NotFound { .. } | Error::IsDirectory(_) | Error::BelowKey { .. }) => Ok(None),
+        Err(error) => Err(error),
+    })
+}
+
+/// Does something with each of many, by a few threads, and hands the results back in order.
+///
+/// # Errors
+///
+/// The first that one of them failed with.
+pub(super) fn spread<I: Sync, T: Send>(
+    items: &[I],
+    call: impl Fn(&I) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Vec<T>)>> = Mutex::default();
+    let go_on = || -> Result<(), Error> {
+        loop {
+            let begin = next.fetch_add(SHARE, Ordering::Relaxed);
+            let Some(share) = items.get(begin..(begin + SHARE).min(items.len())).filter(|share| !share.is_empty())
+            else {
+                return Ok(());
+            };
+            let results = share.iter().map(&call).collect::<Result<Vec<_>, _>>();
+            if results.is_err() {
+                next.store(items.len(), Ordering::Relaxed);
+            }
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((begin, results?));
+        }
+    };
+    let threads = THREADS.min(items.len().div_ceil(SHARE));
+    match threads {
+        0 | 1 => go_on()?,
+        threads => std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(go_on)).collect();
+            let own = go_on();
+            // A panic of a thread goes on in this one.
+            let joined = others.into_iter().map(|other| other.join());
+            let outcomes: Vec<_> = joined.map(|end| end.unwrap_or_else(|why| std::panic::resume_unwind(why))).collect();
+            outcomes.into_iter().chain(std::iter::once(own)).collect::<Result<(), _>>()
+        })?,
+    }
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(begin, _)| *begin);
+    Ok(done.into_iter().flat_map(|(_, results)| results).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_in_order() {
+        for count in [0, 1, 15, 16, 17, 1000] {
+            let items: Vec<usize> = (0..count).collect();
+            assert_eq!(spread(&items, |item| Ok(item * 2)).unwrap(), items.iter().map(|n| n * 2).collect::<Vec<_>>());
+        }
+        let items: Vec<usize> = (0..1000).collect();
+        let failing = |item: &usize| if *item == 700 { Err(Error::Permissions("no".into())) } else { Ok(*item) };
+        assert!(spread(&items, failing).is_err());
+    }
+}
