@@ -3,35 +3,117 @@
 //! Invariants:
 //! - No answer holds a byte of a secret's value, nor anything computed from one but whether two are the same, for whoever may
 //!   read both.
-//! - What changes something says which version it was decided on, and is refused where that is another by now.
-//! - A call waits for the mount in a thread of its own and holds up no other.
+//! - What changes something says what it was decided on, and is refused where that is another by now.
+//! - A call waits for the mount in a thread of its own and holds up no other; so many wait at once, and more are refused.
 //!
 //! It deliberately knows nothing of sessions, hosts and origins: who reaches it was let in by what stands in front.
 
 mod about;
+mod accounts;
+mod body;
+mod events;
 mod failure;
+mod keys;
+mod shapes;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Serialize;
+use tokio::sync::Semaphore;
 
 pub use self::failure::Failure;
-use crate::client::Mount;
+use crate::client::{Mount, Scope, Wanted};
+
+/// So many calls wait for the mount at once.
+const WORKERS: usize = 32;
+
+/// So many more wait until it is their turn.
+const WAITING: usize = 256;
+
+/// So many streams of changes there are at once.
+const STREAMS: usize = 64;
+
+/// The longest body: that of an import, in bytes. What stands in front may allow less.
+pub const LONGEST_BODY: usize = 48 << 20;
 
 /// What every call works on.
 #[derive(Clone, Debug)]
-pub struct Api {
-    mount: Arc<Mount>,
+pub struct Api(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    mount: Mount,
+    /// Whether each of several people has a process like this.
+    team: bool,
+    workers: Arc<Semaphore>,
+    /// Those who work and those who wait.
+    places: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 /// Every call, below `/api`, for the mount, with the rights of this process.
 pub fn router(mount: Mount) -> Router {
-    let api = Api { mount: Arc::new(mount) };
-    Router::new().route("/api/about", get(about::about)).with_state(api)
+    with(mount, false)
 }
 
-/// Does what waits for the mount in a thread for that.
-async fn work<T: Send + 'static>(call: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(call).await.unwrap_or_else(|_| Err(Failure::internal()))
+/// The same, of one of several people whom a proxy names.
+pub fn team_router(mount: Mount) -> Router {
+    with(mount, true)
+}
+
+fn with(mount: Mount, team: bool) -> Router {
+    let semaphore = |permits| Arc::new(Semaphore::new(permits));
+    let shared = Shared {
+        mount,
+        team,
+        workers: semaphore(WORKERS),
+        places: semaphore(WORKERS + WAITING),
+        streams: semaphore(STREAMS),
+    };
+    Router::new()
+        .route("/api/about", get(about::about))
+        .route("/api/accounts", get(accounts::accounts))
+        .route("/api/keys", get(keys::keys))
+        .route("/api/below", get(keys::below))
+        .route("/api/details", post(keys::details))
+        .route("/api/entry", get(keys::entry))
+        .route("/api/events", get(events::events))
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .with_state(Api(Arc::new(shared)))
+}
+
+impl Api {
+    fn mount(&self) -> &Mount {
+        &self.0.mount
+    }
+
+    fn scope(&self, environment: &str) -> Result<Scope, Failure> {
+        Ok(self.mount().scope(&Wanted::new(Some(environment))?)?)
+    }
+
+    /// Does what waits for the mount in a thread for that, and makes the answer there too.
+    async fn answer<T: Serialize>(
+        &self,
+        call: impl FnOnce(&Api) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Response, Failure> {
+        let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else { return Err(Failure::busy()) };
+        let Ok(worker) = Arc::clone(&self.0.workers).acquire_owned().await else { return Err(Failure::busy()) };
+        let api = self.clone();
+        let work = move || {
+            // Given back when the work is done, also where nobody waits for it any more.
+            let _permits = (place, worker);
+            call(&api).map(|answer| text(&answer))
+        };
+        let text = tokio::task::spawn_blocking(work).await.map_err(|_| Failure::internal())??;
+        Ok(([(CONTENT_TYPE, "application/json")], text?).into_response())
+    }
+}
+
+fn text<T: Serialize>(answer: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(answer).map_err(|_| Failure::internal())
 }

@@ -33,6 +33,44 @@ impl Failure {
         Failure { status, code, message: message.into(), field: None, column: None, current: None }
     }
 
+    /// The line for people.
+    #[cfg(test)]
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// A request that can't be understood.
+    pub(super) fn malformed(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    pub(super) fn media_type() -> Failure {
+        let message = "a request's body is JSON: its Content-Type is application/json";
+        Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", message)
+    }
+
+    pub(super) fn too_large(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
+    }
+
+    pub(super) fn busy() -> Failure {
+        let message = "the mount answers too slowly for all that is asked of it; try again in a moment";
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
+    pub(super) fn too_many_streams() -> Failure {
+        let message = "64 pages follow the changes already: close some of them";
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
+    /// More keys than a request may name.
+    pub(super) fn many(count: usize, most: usize) -> Result<(), Failure> {
+        match count > most {
+            true => Err(Failure::malformed(format!("a request like this is about at most {most} keys at once"))),
+            false => Ok(()),
+        }
+    }
+
     /// A defect of ours; what it was is in the log.
     pub(super) fn internal() -> Failure {
         let message = "the dashboard failed at this; what it was is in its own output";

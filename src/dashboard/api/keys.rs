@@ -1,0 +1,131 @@
+//! `GET /api/keys`, `POST /api/details`, `GET /api/entry`, `GET /api/below`: which keys there are, and what is known of each.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::body::{Asked, Said};
+use super::shapes::{Item, Names, Which};
+use super::{Api, Failure};
+use crate::client::details::{self, Detail, Extent};
+use crate::client::{Entry, list, put, why};
+
+/// So many keys are asked for at once.
+const AT_ONCE: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Place {
+    environment: String,
+    tree: Which,
+}
+
+#[derive(Serialize)]
+struct Keys {
+    keys: Vec<String>,
+    closed: Vec<String>,
+}
+
+pub(super) async fn keys(State(api): State<Api>, Asked(place): Asked<Place>) -> Result<Response, Failure> {
+    let look = move |api: &Api| {
+        let listing = list::keys(&api.scope(&place.environment)?, place.tree.tree(), "")?;
+        Ok(Keys { keys: listing.keys, closed: listing.closed })
+    };
+    api.answer(look).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Several {
+    environment: String,
+    tree: Which,
+    keys: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Items {
+    items: Vec<Row>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Row {
+    There(Box<Item>),
+    Gone { key: String, gone: bool },
+}
+
+pub(super) async fn details(State(api): State<Api>, Said(several): Said<Several>) -> Result<Response, Failure> {
+    let look = move |api: &Api| {
+        Failure::many(several.keys.len(), AT_ONCE)?;
+        let scope = api.scope(&several.environment)?;
+        let entries =
+            several.keys.iter().map(|key| scope.entry(several.tree.tree(), key)).collect::<Result<Vec<_>, _>>()?;
+        let names = Names::default();
+        let row = |(key, detail): (String, Option<Detail>)| match detail {
+            Some(detail) => Row::There(Box::new(Item::of(detail, false, &names))),
+            None => Row::Gone { key, gone: true },
+        };
+        Ok(Items { items: several.keys.into_iter().zip(details::details(entries)?).map(row).collect() })
+    };
+    api.answer(look).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct One {
+    environment: String,
+    tree: Which,
+    key: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Whole {
+    #[serde(flatten)]
+    item: Item,
+    why: why::Answers,
+}
+
+pub(super) async fn entry(State(api): State<Api>, Asked(one): Asked<One>) -> Result<Response, Failure> {
+    let look = move |api: &Api| whole(api.scope(&one.environment)?.entry(one.tree.tree(), &one.key)?);
+    api.answer(look).await
+}
+
+/// A key with all that is known of it, and a variable's whole value.
+pub(super) fn whole(entry: Entry) -> Result<Whole, Failure> {
+    let why = why::own(&entry)?;
+    let detail = Detail::of(entry, Extent::Whole)?;
+    Ok(Whole { item: Item::of(detail, true, &Names::default()), why })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Beginning {
+    environment: String,
+    tree: Which,
+    prefix: String,
+}
+
+#[derive(Serialize)]
+struct Below {
+    keys: Vec<Versioned>,
+    closed: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Versioned {
+    key: String,
+    version: u64,
+}
+
+pub(super) async fn below(State(api): State<Api>, Asked(asked): Asked<Beginning>) -> Result<Response, Failure> {
+    let look = move |api: &Api| {
+        let (scope, tree) = (api.scope(&asked.environment)?, asked.tree.tree());
+        let listing = list::keys(&scope, tree, &format!("{}/", asked.prefix.trim_end_matches('/')))?;
+        let entries = listing.keys.iter().map(|key| scope.entry(tree, key)).collect::<Result<Vec<_>, _>>()?;
+        let versions = put::versions(&entries)?;
+        let keys = listing.keys.into_iter().zip(versions);
+        let keys = keys.filter_map(|(key, version)| Some(Versioned { key, version: version? }));
+        Ok(Below { keys: keys.collect(), closed: listing.closed })
+    };
+    api.answer(look).await
+}
