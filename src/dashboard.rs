@@ -16,6 +16,7 @@ mod front;
 mod listen;
 mod serve;
 mod session;
+pub mod team;
 
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ use self::front::{Backend, Front, Hosts};
 use self::listen::Listener;
 pub use self::listen::Place;
 use self::session::Sessions;
+pub use self::team::Team;
+use self::team::{Helpers, Naming};
 use crate::client::{Mount, Wanted};
 use crate::clock::SystemClock;
 
@@ -41,6 +44,8 @@ pub struct Options {
     pub place: Place,
     /// What a browser may call it beside the loopback address, as in `keys.example.com` or `localhost:8080`.
     pub hosts: Vec<String>,
+    /// For several people, whom a proxy names; without, for whoever has the link.
+    pub team: Option<Team>,
 }
 
 /// A dashboard that listens, and answers once it [runs](Dashboard::run).
@@ -64,12 +69,22 @@ impl Dashboard {
         let listener = runtime.block_on(Listener::bind(&options.place))?;
         let hosts = Hosts::new(&options.place, listener.address(), &options.hosts)?;
         let (sessions, token) = Sessions::new(Arc::new(SystemClock))?;
-        let link = Zeroizing::new(format!("http://{}/#token={}", hosts.first(), *token));
-        let backend = Backend::Own(TowerToHyperService::new(api::router(options.mount.clone())));
+        let (backend, link) = match &options.team {
+            None => {
+                let backend = Backend::Own(TowerToHyperService::new(api::router(options.mount.clone())));
+                (backend, format!("http://{}/#token={}", hosts.first(), *token))
+            }
+            Some(team) => {
+                let naming = Naming::new(team, &options.place)?;
+                let helpers = Helpers::new(team, &options.mount).map_err(Error::Start)?;
+                (Backend::Team(naming, helpers), format!("https://{}/", hosts.first()))
+            }
+        };
+        let link = Zeroizing::new(link);
         Ok(Dashboard { runtime, listener, front: Arc::new(Front::new(hosts, sessions, backend)), link })
     }
 
-    /// The link that opens the page, with the token of this start in it.
+    /// The link that opens the page: with the token of this start in it, or for a team where the proxy is.
     pub fn link(&self) -> &str {
         &self.link
     }

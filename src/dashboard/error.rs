@@ -35,6 +35,14 @@ pub enum Error {
     /// A socket that can't be made.
     #[error("can't make the socket {}: {why}", .0.display(), why = reason(.1))]
     Socket(PathBuf, io::Error),
+    /// Users can't be answered as themselves.
+    #[error(
+        "--user-header takes the right to act as each user: start it as root, or with the capabilities CAP_SETUID and CAP_SETGID"
+    )]
+    MayNotBecomeOthers,
+    /// A helper that isn't its user.
+    #[error("can't become the user that was asked for: {}", reason(.0))]
+    Become(io::Error),
     /// The system.
     #[error("can't start the dashboard: {}", reason(.0))]
     Start(io::Error),

@@ -8,11 +8,13 @@
 //!
 //! It deliberately looks into no body but that of a new session, and writes none down.
 
+mod backend;
 mod body;
 mod headers;
 mod hosts;
 mod refusal;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -20,11 +22,10 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
 use axum::http::{Method, Request, Response};
 use hyper::body::Incoming;
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use serde_json::json;
 
+pub(super) use self::backend::Backend;
 pub(super) use self::body::Ended;
 pub(super) use self::hosts::Hosts;
 use self::refusal::Refusal;
@@ -42,13 +43,6 @@ const LONGEST: usize = 48 << 20;
 /// Of what opens a session.
 const LONGEST_TOKEN: usize = 4096;
 
-/// Who answers the calls.
-#[derive(Debug)]
-pub(super) enum Backend {
-    /// This process, with its own rights.
-    Own(TowerToHyperService<axum::Router>),
-}
-
 /// What stands in front.
 #[derive(Debug)]
 pub(super) struct Front {
@@ -59,8 +53,10 @@ pub(super) struct Front {
 }
 
 /// What is known of the connection that a request came by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connection {
+    /// The address that it comes from; a socket has none.
+    pub(super) peer: Option<IpAddr>,
     /// That somebody with a session has used it.
     pub(super) is_known: AtomicBool,
 }
@@ -93,6 +89,8 @@ impl Front {
         ended: Ended,
     ) -> Result<Response<Body>, Refusal> {
         let host = self.hosts.of(&request)?;
+        let user = self.backend.user(connection.peer, request.headers())?.map(str::to_owned);
+        let user = user.as_deref();
         let path = request.uri().path();
         let is_call = path.starts_with("/api/");
         if let Some(refusal) = wrong_method(request.method(), is_call) {
@@ -103,13 +101,13 @@ impl Front {
         }
         self.is_own_page(host, request.method(), request.headers())?;
         if path == "/api/session" && request.method() == Method::POST {
-            return self.open_session(request).await;
+            return self.open_session(user, request).await;
         }
-        self.is_known(request.headers())?;
+        self.is_known(user, request.headers())?;
         connection.is_known.store(true, Ordering::Relaxed);
         let limit = if path == "/api/import" { LONGEST_IMPORT } else { LONGEST };
         let request = whole(request, limit).await?;
-        Ok(body::until(self.call(request).await, ended))
+        Ok(body::until(self.backend.call(user, request).await?, ended))
     }
 
     /// That a request comes from the page that this program served, as the browser says. Reads are held to it where the browser
@@ -123,32 +121,26 @@ impl Front {
         if is_own && (is_said || method == Method::GET) { Ok(()) } else { Err(Refusal::origin()) }
     }
 
-    fn is_known(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn is_known(&self, user: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {
         let session = single(headers, SESSION)?;
-        let open = session.is_some_and(|session| self.sessions.is_open(session, None));
+        let open = session.is_some_and(|session| self.sessions.is_open(session, user));
         if open { Ok(()) } else { Err(Refusal::session()) }
     }
 
-    async fn open_session(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    async fn open_session(&self, user: Option<&str>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let request = whole(request, LONGEST_TOKEN).await?;
         let shown = body::collected(request.into_body()).await;
         let shown: Shown = serde_json::from_slice(&shown).map_err(|_| Refusal::malformed(r#"{"token": "…"}"#))?;
-        if !self.sessions.is_token(&shown.token) {
-            return Err(Refusal::token());
-        }
-        let session = self.sessions.open(None).map_err(|_| Refusal::internal())?;
+        self.backend.admit(user, || self.sessions.is_token(&shown.token)).await?;
+        let session = self.sessions.open(user).map_err(|_| Refusal::internal())?;
         // The browser is in.
         self.redirect.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(refusal::json(&json!({ "session": *session, "idle_seconds": IDLE.as_secs() })))
     }
 
-    async fn call(&self, request: Request<Body>) -> Response<Body> {
-        match &self.backend {
-            Backend::Own(router) => match router.call(request).await {
-                Ok(response) => refusal::in_json(response),
-                Err(never) => match never {},
-            },
-        }
+    /// What is to be done from time to time.
+    pub(super) async fn look_after(&self) {
+        self.backend.look_after().await;
     }
 }
 
@@ -156,6 +148,8 @@ impl Front {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Shown {
+    /// Not needed where a proxy has named the user.
+    #[serde(default)]
     token: String,
 }
 

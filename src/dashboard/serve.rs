@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -41,6 +41,8 @@ pub(super) async fn until_signal(listener: Listener, front: &Arc<Front>) -> Resu
     let (end, ended) = watch::channel(());
     let connections = GracefulShutdown::new();
     let accepting = accept(&listener, front, &connections, &ended);
+    let after = Arc::clone(front);
+    tokio::spawn(async move { after.look_after().await });
     first(accepting, any(signals)).await;
     drop(end);
     drop(ended);
@@ -86,12 +88,12 @@ async fn accept(listener: &Listener, front: &Arc<Front>, connections: &GracefulS
 /// Answers what comes by a connection.
 fn serve(
     stream: Box<dyn Stream>,
-    _peer: Option<IpAddr>,
+    peer: Option<IpAddr>,
     front: Arc<Front>,
     connections: &GracefulShutdown,
     ended: watch::Receiver<()>,
 ) -> impl Future<Output = ()> + use<> {
-    let known = Arc::new(Connection::default());
+    let known = Arc::new(Connection { peer, is_known: AtomicBool::new(false) });
     let connection = Arc::clone(&known);
     let service = service_fn(move |request| {
         let (front, connection, ended) = (Arc::clone(&front), Arc::clone(&connection), ended.clone());

@@ -6,11 +6,12 @@
 //! It deliberately holds no logic but where a browser is to be found: the rest is `keyfs::dashboard`.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use keyfs::client::Mount;
 use keyfs::dashboard::browser::Redirect;
+use keyfs::dashboard::team::{self, Account, Team};
 use keyfs::dashboard::{Dashboard, Options, Place};
 
 use crate::exit::Failure;
@@ -36,6 +37,18 @@ pub(crate) struct Arguments {
     /// Listen at an address that other machines reach, although whoever is in between sees what is typed
     #[arg(long)]
     allow_remote: bool,
+    /// For a team: the header in which a proxy that has authenticated somebody names the user, as in X-Remote-User; takes root
+    #[arg(long, value_name = "HEADER", conflicts_with = "no_open")]
+    user_header: Option<String>,
+    /// Where the proxy comes from, unless by the socket
+    #[arg(long = "proxy", value_name = "ADDR", requires = "user_header")]
+    proxies: Vec<IpAddr>,
+    /// Let the proxy name root too
+    #[arg(long, requires = "user_header")]
+    allow_root: bool,
+    /// Works for this user of a team, over stdin
+    #[arg(long = "as", value_name = "UID:GID:GID,GID", hide = true)]
+    helper: Option<Account>,
     /// Which mount [default: $KEYFS_MOUNT, else the only one there is]
     #[arg(value_name = "DIR")]
     mount: Option<PathBuf>,
@@ -44,19 +57,30 @@ pub(crate) struct Arguments {
 pub(crate) fn run(program: &str, arguments: &Arguments) -> Result<(), Failure> {
     keyfs::seal::memory::forbid_dumps()
         .map_err(|error| Failure::system(format!("can't forbid core dumps: {error}")))?;
+    if let Some(account) = &arguments.helper {
+        return Ok(team::helper::run(mount(arguments)?, account)?);
+    }
     let dashboard = Dashboard::bind(&options(arguments)?)?;
     let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", dashboard.link()));
-    let user = keyfs::names::user_name(keyfs::id::Uid(nix::unistd::geteuid().as_raw()));
-    note(program, &format!("the dashboard acts as {user}, for whoever has this link; Ctrl-C ends it"));
-    if !arguments.no_open && arguments.socket.is_none() {
-        open(program, &dashboard);
+    if let Some(header) = &arguments.user_header {
+        env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("keyfs=warn")).init();
+        note(program, &format!("the dashboard acts as whom the proxy names in {header}; Ctrl-C ends it"));
+    } else {
+        let user = keyfs::names::user_name(keyfs::id::Uid(nix::unistd::geteuid().as_raw()));
+        note(program, &format!("the dashboard acts as {user}, for whoever has this link; Ctrl-C ends it"));
+        if !arguments.no_open && arguments.socket.is_none() {
+            open(program, &dashboard);
+        }
     }
     Ok(dashboard.run()?)
 }
 
-fn options(arguments: &Arguments) -> Result<Options, Failure> {
+fn mount(arguments: &Arguments) -> Result<Mount, Failure> {
     let variable = || set("KEYFS_MOUNT").map(PathBuf::from);
-    let mount = Mount::find(arguments.mount.clone().or_else(variable).as_deref())?;
+    Ok(Mount::find(arguments.mount.clone().or_else(variable).as_deref())?)
+}
+
+fn options(arguments: &Arguments) -> Result<Options, Failure> {
     let place = match &arguments.socket {
         Some(path) => Place::Socket { path: path.clone(), group: group(arguments.socket_group.as_deref())? },
         None => {
@@ -64,7 +88,14 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
             Place::Port { address, remote: arguments.allow_remote }
         }
     };
-    Ok(Options { mount, place, hosts: arguments.hosts.clone() })
+    let program = std::env::current_exe().map_err(Failure::system)?;
+    let team = arguments.user_header.clone().map(|header| Team {
+        header,
+        proxies: arguments.proxies.clone(),
+        root: arguments.allow_root,
+        program: program.into(),
+    });
+    Ok(Options { mount: mount(arguments)?, place, hosts: arguments.hosts.clone(), team })
 }
 
 fn group(name: Option<&str>) -> Result<Option<keyfs::id::Gid>, Failure> {

@@ -7,6 +7,8 @@ use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::dashboard::team::{Trouble, Unnamed};
+
 /// See the module.
 #[derive(Debug)]
 pub(in crate::dashboard) struct Refusal {
@@ -43,6 +45,30 @@ impl Refusal {
         let message =
             "this is not the link of the dashboard that runs now: open the one that it printed when it started";
         Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    pub(super) fn unnamed(unnamed: Unnamed) -> Refusal {
+        let refused = |message| Refusal::new(StatusCode::FORBIDDEN, "denied", message);
+        match unnamed {
+            Unnamed::NotTheProxy => refused("this dashboard is reached by its proxy alone"),
+            Unnamed::Nobody => {
+                let message = "the proxy names no user: it must authenticate whoever comes, and say who that is";
+                Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+            }
+            Unnamed::Unclear => refused("the proxy must name one user: it lets through what somebody else wrote"),
+        }
+    }
+
+    pub(super) fn trouble(trouble: Trouble) -> Refusal {
+        let refused = |message| Refusal::new(StatusCode::FORBIDDEN, "denied", message);
+        let later = |message| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+        match trouble {
+            Trouble::Unknown => refused("this machine has no user of the name that you logged in with"),
+            Trouble::Root => refused("root isn't let in here: log in as yourself"),
+            Trouble::Untold => later("the machine doesn't say who you are at present: try again in a moment"),
+            Trouble::Full => later("too many people use the dashboard at present: try again in a moment"),
+            Trouble::Broken => later("the process that works for you has ended: try again"),
+        }
     }
 
     pub(super) fn method(allow: &'static str) -> Refusal {

@@ -1,0 +1,238 @@
+//! The helpers that run, one for each user who asked lately.
+//!
+//! Invariants: a helper answers only while its ids and groups were the user's within [`FRESH`]; there are [`MOST`] at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use axum::http::{Request, Response};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+
+use super::process::{Helper, Start};
+use super::{Account, Team};
+use crate::client::Mount;
+use crate::dashboard::front::Ended;
+use crate::id::Uid;
+
+/// How long what the system said of a user counts.
+const FRESH: Duration = Duration::from_secs(5);
+/// How long the system may take to say it, and a helper to begin.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a helper stays that nobody needs.
+const IDLE: Duration = Duration::from_secs(300);
+/// How many there are at a time.
+const MOST: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::dashboard) struct Helpers {
+    start: Start,
+    root: bool,
+    users: Mutex<HashMap<String, Arc<Slot>>>,
+}
+
+/// A user's place.
+#[derive(Debug)]
+struct Slot {
+    /// Held while one is started, so that there is one.
+    helper: tokio::sync::Mutex<Option<Arc<Helper>>>,
+    used: Mutex<Instant>,
+}
+
+/// Why there is no answer for a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::dashboard) enum Trouble {
+    /// There is no such user.
+    Unknown,
+    /// It is root, who isn't to be let in.
+    Root,
+    /// The system doesn't say who that is.
+    Untold,
+    /// All helpers are busy.
+    Full,
+    /// There is no helper, or it ended instead of answering.
+    Broken,
+}
+
+impl Helpers {
+    /// None yet.
+    pub(in crate::dashboard) fn new(team: &Team, mount: &Mount) -> std::io::Result<Helpers> {
+        // They work in another directory.
+        let start = Start { program: team.program.clone(), mount: std::path::absolute(mount.path())? };
+        Ok(Helpers { start, root: team.root, users: Mutex::default() })
+    }
+
+    /// That the user may be answered.
+    pub(in crate::dashboard) async fn admit(&self, user: &str) -> Result<(), Trouble> {
+        self.of(user).await.map(drop)
+    }
+
+    /// What the user's helper answers.
+    pub(in crate::dashboard) async fn call(
+        &self,
+        user: &str,
+        request: Request<Body>,
+    ) -> Result<(Response<Body>, Ended), Trouble> {
+        let helper = self.of(user).await?;
+        let stream = helper.connect().and_then(tokio::net::UnixStream::from_std).map_err(|_| Trouble::Broken)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| Trouble::Broken)?;
+        tokio::spawn(connection);
+        let answer = sender.send_request(bare(request)).await.map_err(|_| Trouble::Broken)?;
+        let mut retired = helper.retired();
+        let ended = Box::pin(async move {
+            while retired.changed().await.is_ok() {}
+            drop(helper);
+        });
+        Ok((answer_of(answer.map(Body::new)), ended))
+    }
+
+    /// The user's helper, started where there is none, and anew where the user has other groups by now.
+    async fn of(&self, user: &str) -> Result<Arc<Helper>, Trouble> {
+        let slot = self.slot(user)?;
+        let found = tokio::time::timeout(PATIENCE, self.renew(&slot, user)).await;
+        match found {
+            Ok(Ok(helper)) => Ok(helper),
+            Ok(Err(trouble)) => {
+                self.table().remove(user);
+                Err(trouble)
+            }
+            Err(_) => Err(Trouble::Untold),
+        }
+    }
+
+    async fn renew(&self, slot: &Slot, user: &str) -> Result<Arc<Helper>, Trouble> {
+        let mut running = slot.helper.lock().await;
+        let alive = running.clone().filter(|helper| helper.is_alive());
+        if let Some(helper) = alive.clone().filter(|helper| helper.checked().elapsed() < FRESH) {
+            return Ok(helper);
+        }
+        let asked = Instant::now();
+        let account = look_up(user).await;
+        if let Some(helper) = alive.filter(|helper| account.as_ref().is_ok_and(|account| *account == helper.account)) {
+            helper.is_as_of(asked);
+            return Ok(helper);
+        }
+        if let Some(helper) = running.take() {
+            helper.retire();
+        }
+        let account = account?;
+        if account.uid == Uid(0) && !self.root {
+            return Err(Trouble::Root);
+        }
+        let start = self.start.clone();
+        let started = tokio::task::spawn_blocking(move || Helper::start(&start, account, asked)).await;
+        match started {
+            Ok(Ok(helper)) => Ok(Arc::clone(running.insert(Arc::new(helper)))),
+            _ => Err(Trouble::Broken),
+        }
+    }
+
+    /// The user's place, with that of somebody who was longest away given up where there are too many.
+    fn slot(&self, user: &str) -> Result<Arc<Slot>, Trouble> {
+        let mut users = self.table();
+        if !users.contains_key(user) && users.len() >= MOST {
+            let idle = users.iter().filter(|(_, slot)| !slot.is_busy()).min_by_key(|(_, slot)| slot.used());
+            let idle = idle.map(|(name, _)| name.clone()).ok_or(Trouble::Full)?;
+            users.remove(&idle);
+        }
+        let slot = users.entry(user.to_owned()).or_insert_with(|| Arc::new(Slot::new()));
+        slot.is_used();
+        Ok(Arc::clone(slot))
+    }
+
+    /// From time to time: ends helpers that nobody needs, and what those still send whose users have lost groups.
+    pub(in crate::dashboard) async fn look_after(&self) {
+        loop {
+            tokio::time::sleep(FRESH).await;
+            let all: Vec<_> = self.table().iter().map(|(name, slot)| (name.clone(), Arc::clone(slot))).collect();
+            for (user, slot) in all {
+                if slot.is_busy() {
+                    slot.is_used();
+                    slot.check(&user).await;
+                } else if slot.used().elapsed() > IDLE {
+                    self.table().remove(&user);
+                }
+            }
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    fn new() -> Slot {
+        Slot { helper: tokio::sync::Mutex::default(), used: Mutex::new(Instant::now()) }
+    }
+
+    fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_used(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether something is being answered, or begun.
+    fn is_busy(&self) -> bool {
+        match self.helper.try_lock() {
+            Ok(helper) => helper.as_ref().is_some_and(|helper| Arc::strong_count(helper) > 1),
+            Err(_) => true,
+        }
+    }
+
+    /// Ends what its helper sends where that is no longer the user's, or the system doesn't say.
+    async fn check(&self, user: &str) {
+        let Some(helper) = self.helper.lock().await.clone() else { return };
+        let asked = Instant::now();
+        let account = tokio::time::timeout(PATIENCE, look_up(user)).await;
+        if account.is_ok_and(|account| account.is_ok_and(|account| account == helper.account)) {
+            helper.is_as_of(asked);
+            return;
+        }
+        helper.retire();
+        let mut running = self.helper.lock().await;
+        if running.as_ref().is_some_and(|now| Arc::ptr_eq(now, &helper)) {
+            running.take();
+        }
+    }
+}
+
+async fn look_up(user: &str) -> Result<Account, Trouble> {
+    let name = user.to_owned();
+    match tokio::task::spawn_blocking(move || Account::look_up(&name)).await {
+        Ok(Ok(Some(account))) => Ok(account),
+        Ok(Ok(None)) => Err(Trouble::Unknown),
+        _ => Err(Trouble::Untold),
+    }
+}
+
+/// What a helper is told of a request.
+fn bare(request: Request<Body>) -> Request<Body> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut bare = Request::new(body);
+    *bare.method_mut() = parts.method;
+    *bare.uri_mut() = path.parse().unwrap_or_default();
+    bare.headers_mut().insert(HOST, HeaderValue::from_static("helper"));
+    if let Some(media_type) = parts.headers.get(CONTENT_TYPE) {
+        bare.headers_mut().insert(CONTENT_TYPE, media_type.clone());
+    }
+    bare
+}
+
+/// What is passed on of its answer.
+fn answer_of(answer: Response<Body>) -> Response<Body> {
+    let (parts, body) = answer.into_parts();
+    let mut passed = Response::new(body);
+    *passed.status_mut() = parts.status;
+    if let Some(media_type) = parts.headers.get(CONTENT_TYPE) {
+        passed.headers_mut().insert(CONTENT_TYPE, media_type.clone());
+    }
+    passed
+}
