@@ -10,6 +10,7 @@
 //! It deliberately knows nothing of arguments, terminals and formats.
 
 pub mod accounts;
+pub mod amend;
 pub mod batch;
 pub mod compare;
 pub mod denied;

@@ -16,14 +16,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, XattrFlags, fsetxattr, openat};
+use rustix::fs::{Mode, OFlags, XattrFlags, fsetxattr, openat, removexattr, setxattr};
 
 use super::look::{Kind, kinds};
 use super::permissions::{ACL, Change, How, read};
-use super::put::{Condition, IF_VERSION, STORING, current, stage_directories};
+use super::put::{Condition, EXPIRES, IF_VERSION, STORING, current, stage_directories};
 use super::remove::REMOVE;
 use super::transaction::{Transaction, too_many};
-use super::{Entry, Error, Scope};
+use super::{Entry, Error, Scope, edit};
+use crate::access::Permissions;
 
 /// So many names a transaction has at the most, directories included; as docs/semantics.md has it.
 pub const NAMES: usize = 16_000;
@@ -47,6 +48,8 @@ pub struct Item<'v> {
     pub entry: Entry,
     /// What becomes of it.
     pub step: Step<'v>,
+    /// And of what belongs to it.
+    pub terms: Terms<'v>,
 }
 
 /// What becomes of a key.
@@ -54,34 +57,66 @@ pub struct Item<'v> {
 pub enum Step<'v> {
     /// It gets a value, if the condition holds; else nothing of all is stored.
     Put(&'v [u8], Condition),
+    /// It keeps its value, which is to be of this version.
+    Keep(u64),
     /// It goes, if it is at this version.
     Remove(u64),
+}
+
+/// What is stored beside a value. Nothing of it leaves what there is, and to a new key what all of them get.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'v> {
+    /// Exactly these permissions; the owner stays.
+    pub permissions: Option<&'v Change>,
+    /// The permissions that a key that is there must have until then.
+    pub seen: Option<&'v Permissions>,
+    /// When it expires.
+    pub expires: Expires<'v>,
+}
+
+/// When a value's time is over.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Expires<'v> {
+    /// When it was to be over before.
+    #[default]
+    Kept,
+    /// Never.
+    Never,
+    /// At this moment, RFC 3339.
+    At(&'v str),
+}
+
+impl<'v> Item<'v> {
+    /// A change of a key that leaves all that belongs to it.
+    pub fn new(entry: Entry, step: Step<'v>) -> Item<'v> {
+        Item { entry, step, terms: Terms::default() }
+    }
 }
 
 impl Item<'_> {
     fn value(&self) -> &[u8] {
         match self.step {
             Step::Put(value, _) => value,
-            Step::Remove(_) => &[],
+            Step::Keep(_) | Step::Remove(_) => &[],
         }
     }
 
-    fn condition(&self) -> Condition {
+    pub(super) fn condition(&self) -> Condition {
         match self.step {
             Step::Put(_, condition) => condition,
-            Step::Remove(version) => Condition::Version(version),
+            Step::Keep(version) | Step::Remove(version) => Condition::Version(version),
         }
     }
 
     /// What is tried, for messages.
     fn doing(&self) -> &'static str {
         match self.step {
-            Step::Put(..) => STORING,
+            Step::Put(..) | Step::Keep(_) => STORING,
             Step::Remove(_) => "remove",
         }
     }
 
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         matches!(self.step, Step::Put(_, Condition::Absent | Condition::Version(0)))
     }
 }
@@ -157,7 +192,7 @@ fn within_limits(scope: &Scope, items: &[Item<'_>], groups: &BTreeMap<PathBuf, V
         return Ok(());
     };
     let (what, reason) = (format!("{} keys in {scope}", items.len()), format!("{reason}: store them in several parts"));
-    Err(Error::System { doing: STORING, what, reason })
+    Err(Error::TooMuch { what, reason })
 }
 
 /// Stages all files, by a few threads. The calling thread says how far they are.
@@ -250,7 +285,9 @@ impl Work<'_> {
             *seat = Some((parent.to_owned(), File::open(parent).map_err(failed)?));
         }
         let Some((_, directory)) = seat else { return Ok(()) };
-        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // What isn't emptied keeps its value.
+        let emptied = if let Step::Keep(_) = item.step { OFlags::empty() } else { OFlags::TRUNC };
+        let flags = emptied | OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(file.map_err(|error| failed(error.into()))?);
         self.mark(item, &path, &file).map_err(|trouble| trouble.of(item))?;
@@ -273,14 +310,44 @@ impl Work<'_> {
         if let Step::Remove(_) = item.step {
             set(REMOVE, b"1")?;
         }
-        if item.is_new()
-            && !self.change.is_empty()
-            && let Some(directory) = path.parent()
-            && let Some(list) = self.list(path, directory)?
-        {
-            set(ACL, &list)?;
+        match item.terms.permissions {
+            _ if !item.is_new() => self.change(item, path)?,
+            Some(own) => {
+                let before = read(path).map_err(Trouble::Io)?;
+                let after = own.apply(&before, How::Replace).map_err(Trouble::Other)?;
+                if after != before {
+                    set(ACL, &after.access_acl().to_xattr())?;
+                }
+            }
+            None => {
+                if !self.change.is_empty()
+                    && let Some(directory) = path.parent()
+                    && let Some(list) = self.list(path, directory)?
+                {
+                    set(ACL, &list)?;
+                }
+            }
         }
-        Ok(())
+        expire(path, item.terms.expires).map_err(Trouble::Io)
+    }
+
+    /// Gives what stands for a key that is there other permissions, where it has those that it is to have until then.
+    fn change(&self, item: &Item<'_>, path: &Path) -> Result<(), Trouble> {
+        if item.terms.permissions.is_none() && item.terms.seen.is_none() {
+            return Ok(());
+        }
+        let before = read(path).map_err(Trouble::Io)?;
+        // From now on the commit sees to it that they stay.
+        if item.terms.seen.is_some_and(|seen| *seen != before) {
+            return Err(Trouble::Other(Error::Meanwhile(Box::new(item.entry.clone()))));
+        }
+        let Some(change) = item.terms.permissions else { return Ok(()) };
+        let after = change.apply(&before, How::Replace).map_err(Trouble::Other)?;
+        if after == before {
+            return Ok(());
+        }
+        edit::write(path, &before, &after)
+            .map_err(|error| Trouble::Other(Error::of(&item.entry, edit::CHANGING, &error)))
     }
 
     /// The access control list that a new file in this directory is to have, by the example of this one.
@@ -294,6 +361,18 @@ impl Work<'_> {
         let list = (after != before).then(|| after.access_acl().to_xattr());
         lists.insert(directory.to_owned(), list.clone());
         Ok(list)
+    }
+}
+
+/// Sets when the value's time is over.
+pub(super) fn expire(path: &Path, expires: Expires<'_>) -> io::Result<()> {
+    match expires {
+        Expires::Kept => Ok(()),
+        Expires::At(time) => Ok(setxattr(path, EXPIRES, time.as_bytes(), XattrFlags::empty())?),
+        Expires::Never => match removexattr(path, EXPIRES) {
+            Ok(()) | Err(rustix::io::Errno::NODATA) => Ok(()),
+            Err(error) => Err(error.into()),
+        },
     }
 }
 
@@ -338,7 +417,7 @@ fn refused(transaction: &Transaction, items: &[Item<'_>], error: &io::Error) -> 
     let named = |name: &str| items.iter().find(|item| transaction.name(&item.entry).as_deref() == Some(name));
     let item = told.as_ref().and_then(|(place, _)| named(place));
     match (item, error.raw_os_error()) {
-        (Some(item), Some(libc::ECANCELED)) => conflict(item, told.map(|(_, why)| why)),
+        (Some(item), Some(libc::ECANCELED)) => conflict(item),
         (_, Some(libc::EAGAIN)) => {
             let reason = "the mount is busy with other large changes; try again".to_owned();
             Error::System { doing: STORING, what: format!("{} keys", items.len()), reason }
@@ -353,7 +432,7 @@ fn refused(transaction: &Transaction, items: &[Item<'_>], error: &io::Error) -> 
 }
 
 /// What isn't as it was.
-fn conflict(item: &Item<'_>, why: Option<String>) -> Error {
+fn conflict(item: &Item<'_>) -> Error {
     let now = current(&item.entry);
     match (item.condition(), now) {
         (Condition::Absent | Condition::Version(0), Some(_)) => Error::Exists(Box::new(item.entry.clone())),
@@ -361,9 +440,6 @@ fn conflict(item: &Item<'_>, why: Option<String>) -> Error {
             Error::Changed { entry: Box::new(item.entry.clone()), expected, now: now.to_string() }
         }
         (_, None) if !item.is_new() => Error::missing(&item.entry),
-        _ => {
-            let reason = why.unwrap_or_else(|| "somebody else has changed it meanwhile".to_owned());
-            Error::System { doing: item.doing(), what: item.entry.to_string(), reason: format!("{reason}; try again") }
-        }
+        _ => Error::Meanwhile(Box::new(item.entry.clone())),
     }
 }

@@ -116,6 +116,17 @@ pub enum Error {
         /// The version that is there, in words.
         now: String,
     },
+    /// Somebody else changed something else of it than its value, or made or removed it, at the same time.
+    #[error("{0} was changed by somebody else meanwhile: look at it again and decide anew; nothing was stored")]
+    Meanwhile(Box<Entry>),
+    /// More than one commit takes.
+    #[error("can't store {what}: {reason}")]
+    TooMuch {
+        /// All that was to be stored.
+        what: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// Its time is over.
     #[error("{0} has expired: store it anew, or remove user.keyfs.expires from it")]
     Expired(Box<Entry>),

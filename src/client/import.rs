@@ -122,7 +122,7 @@ impl Import {
     fn item<'l>(&self, line: &'l Line) -> Result<Item<'l>, Error> {
         let condition = self.versions.get(&line.key).map_or(Condition::Absent, |version| Condition::Version(*version));
         let entry = self.scope.entry(self.tree, &line.key.to_string())?;
-        Ok(Item { entry, step: Step::Put(&line.value, condition) })
+        Ok(Item::new(entry, Step::Put(&line.value, condition)))
     }
 }
 

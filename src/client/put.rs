@@ -27,7 +27,7 @@ pub(super) const IF_VERSION: &str = "user.keyfs.if-version";
 /// The attribute that has the present version.
 pub(super) const VERSION: &str = "system.keyfs.version";
 /// The attribute that ends a value's time.
-const EXPIRES: &str = "user.keyfs.expires";
+pub(super) const EXPIRES: &str = "user.keyfs.expires";
 
 /// How often somebody else may make or remove the very key at the same time before it is given up.
 const ATTEMPTS: usize = 16;
@@ -129,7 +129,8 @@ fn changing(entry: &Entry, put: &Put<'_>, version: Option<u64>) -> Result<Done, 
             }
         }
     }
-    change_in_turn(entry, put, version, (&before, &after))?;
+    change_in_turn(entry, Some(put.value), version, (&before, &after))?;
+    expire(&path, put.expires).map_err(|error| Error::of(entry, STORING, &error))?;
     Ok(Done::Stored)
 }
 
@@ -154,20 +155,20 @@ fn stage_change(
 }
 
 /// Without a transaction: first less, then the value, then more.
-fn change_in_turn(
+pub(super) fn change_in_turn(
     entry: &Entry,
-    put: &Put<'_>,
+    value: Option<&[u8]>,
     version: Option<u64>,
     (before, after): (&Permissions, &Permissions),
 ) -> Result<(), Error> {
     let path = entry.path();
     let changed = |error: io::Error| Error::of(entry, edit::CHANGING, &error);
     edit::write(&path, before, &common(before, after)?).map_err(changed)?;
-    let stored = open(&path).and_then(|file| commit(file, &path, put.value, version));
+    let store = |value| open(&path).and_then(|file| commit(file, &path, value, version));
+    let stored = value.map_or(Ok(()), store);
     let left = if stored.is_ok() { after } else { before };
     edit::write(&path, before, left).map_err(changed)?;
-    stored.map_err(|error| failed(entry, version, &error))?;
-    expire(&path, put.expires).map_err(|error| Error::of(entry, STORING, &error))
+    stored.map_err(|error| failed(entry, version, &error))
 }
 
 fn expire(path: &Path, expires: Option<&str>) -> io::Result<()> {
@@ -200,7 +201,7 @@ pub(super) fn current(entry: &Entry) -> Option<u64> {
     facts::attribute(&entry.path(), VERSION).ok()??.parse().ok()
 }
 
-fn changed(entry: &Entry, expected: u64, now: Option<u64>) -> Error {
+pub(super) fn changed(entry: &Entry, expected: u64, now: Option<u64>) -> Error {
     let now = now.map_or_else(|| "another".to_owned(), |version| version.to_string());
     Error::Changed { entry: Box::new(entry.clone()), expected, now }
 }

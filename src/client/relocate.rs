@@ -71,7 +71,7 @@ pub fn copy_all(
     let keys = within(from, to)?;
     let mut items = Vec::with_capacity(keys.len());
     for (_, target, value) in &keys {
-        items.push(Item { entry: target.clone(), step: Step::Put(value, condition(target, replace)?) });
+        items.push(Item::new(target.clone(), Step::Put(value, condition(target, replace)?)));
     }
     let outcome = batch::store(to.scope(), &items, change, "copying a directory", progress)?;
     Ok((keys.len(), outcome))
@@ -92,8 +92,8 @@ pub fn relocate_all(from: &Entry, to: &Entry, progress: Progress<'_>) -> Result<
     let mut items = Vec::with_capacity(2 * keys.len());
     for (source, target, value) in &keys {
         let version = current(source).unwrap_or_default();
-        items.push(Item { entry: source.clone(), step: Step::Remove(version) });
-        items.push(Item { entry: target.clone(), step: Step::Put(value, condition(target, false)?) });
+        items.push(Item::new(source.clone(), Step::Remove(version)));
+        items.push(Item::new(target.clone(), Step::Put(value, condition(target, false)?)));
     }
     let outcome = batch::store(to.scope(), &items, &Change::default(), "moving to another tree", progress)?;
     if outcome == Outcome::Stored {

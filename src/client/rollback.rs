@@ -83,10 +83,10 @@ impl Rollback {
     pub fn store(&self, directory: &Entry, remove: bool, progress: Progress<'_>) -> Result<Outcome, Error> {
         let mut items = Vec::with_capacity(self.changed.len() + self.made.len());
         for (entry, present, value) in &self.changed {
-            items.push(Item { entry: entry.clone(), step: Step::Put(value, Condition::Version(*present)) });
+            items.push(Item::new(entry.clone(), Step::Put(value, Condition::Version(*present))));
         }
         for (entry, present) in self.made.iter().filter(|_| remove) {
-            items.push(Item { entry: entry.clone(), step: Step::Remove(*present) });
+            items.push(Item::new(entry.clone(), Step::Remove(*present)));
         }
         if items.is_empty() {
             return Ok(Outcome::Stored);

@@ -11,6 +11,7 @@
 mod about;
 mod accounts;
 mod body;
+mod change;
 mod events;
 mod failure;
 mod keys;
@@ -83,6 +84,8 @@ fn with(mount: Mount, team: bool) -> Router {
         .route("/api/details", post(keys::details))
         .route("/api/entry", get(keys::entry))
         .route("/api/events", get(events::events))
+        .route("/api/put", post(change::put))
+        .route("/api/remove", post(change::remove))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(Api(Arc::new(shared)))
 }

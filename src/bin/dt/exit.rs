@@ -84,7 +84,7 @@ impl fmt::Display for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let code = match &error {
-            Error::TooLarge(_) | Error::NoControl { .. } | Error::System { .. } => 1,
+            Error::TooLarge(_) | Error::TooMuch { .. } | Error::NoControl { .. } | Error::System { .. } => 1,
             Error::EnvironmentName { .. } | Error::Key { .. } | Error::Permissions(_) => USAGE,
             Error::NotFound { .. }
             | Error::NoVersion { .. }
@@ -94,7 +94,7 @@ impl From<Error> for Failure {
             | Error::BelowKey { .. } => 3,
             Error::Denied { .. } | Error::Closed(_) => 4,
             Error::NoMount(_) | Error::Dead(_) | Error::Several(_) => 5,
-            Error::Exists(_) | Error::Changed { .. } => 6,
+            Error::Exists(_) | Error::Changed { .. } | Error::Meanwhile(_) => 6,
             Error::Expired(_) => 7,
         };
         Failure::new(code, error)

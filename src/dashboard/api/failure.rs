@@ -71,6 +71,33 @@ impl Failure {
         }
     }
 
+    /// What somebody wrote in a field of a form and can't be meant.
+    pub(super) fn invalid(field: &'static str, message: impl Into<String>) -> Failure {
+        let failure = Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message);
+        Failure { field: Some(field), ..failure }
+    }
+
+    /// The same, with the place in that field, in characters.
+    pub(super) fn invalid_at(field: &'static str, column: usize, message: impl Into<String>) -> Failure {
+        Failure { column: Some(column), ..Failure::invalid(field, message) }
+    }
+
+    /// What is there isn't what somebody decided on.
+    pub(super) fn conflict(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::CONFLICT, "conflict", message)
+    }
+
+    /// What isn't shown by any right.
+    pub(super) fn denied(message: impl Into<String>) -> Failure {
+        Failure::new(StatusCode::FORBIDDEN, "denied", message)
+    }
+
+    /// The same, with what is there.
+    pub(super) fn with_current<T: Serialize>(self, current: Option<T>) -> Failure {
+        let current = current.and_then(|current| serde_json::to_value(current).ok());
+        Failure { current, ..self }
+    }
+
     /// A defect of ours; what it was is in the log.
     pub(super) fn internal() -> Failure {
         let message = "the dashboard failed at this; what it was is in its own output";
@@ -95,7 +122,8 @@ impl From<Error> for Failure {
             Error::NotFound { .. } | Error::NoVersion { .. } => (StatusCode::NOT_FOUND, "missing", None),
             Error::Denied { .. } | Error::Closed(_) => (StatusCode::FORBIDDEN, "denied", None),
             Error::Exists(_) => (StatusCode::CONFLICT, "exists", Some("key")),
-            Error::Changed { .. } => (StatusCode::CONFLICT, "conflict", None),
+            Error::Changed { .. } | Error::Meanwhile(_) => (StatusCode::CONFLICT, "conflict", None),
+            Error::TooMuch { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", None),
             Error::Expired(_) => (StatusCode::GONE, "expired", None),
             Error::NoControl { .. } | Error::System { .. } => (StatusCode::BAD_GATEWAY, "system", None),
         };

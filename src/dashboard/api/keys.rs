@@ -97,6 +97,11 @@ pub(super) fn whole(entry: Entry) -> Result<Whole, Failure> {
     Ok(Whole { item: Item::of(detail, true, &Names::default()), why })
 }
 
+/// What is there now, for whoever decided on something else; where that can't be told, nothing is.
+pub(super) fn now(failure: Failure, entry: &Entry) -> Failure {
+    failure.with_current(whole(entry.clone()).ok())
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Beginning {

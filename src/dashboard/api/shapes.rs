@@ -76,6 +76,17 @@ pub(super) struct Wished {
 }
 
 impl Wished {
+    /// Whether that is what there is.
+    pub(super) fn is(&self, rights: &Rights) -> bool {
+        let wished = Rights {
+            owner: rights.owner.clone(),
+            users: self.users.clone(),
+            groups: self.groups.clone(),
+            others: self.others.clone(),
+        };
+        wished.same(rights)
+    }
+
     pub(super) fn change(&self, is_secret: bool) -> Result<Change, Error> {
         let pairs = |list: &[Named]| list.iter().map(|one| (one.name.clone(), one.rights.clone())).collect::<Vec<_>>();
         Change::of(&pairs(&self.users), &pairs(&self.groups), &self.others, is_secret)
