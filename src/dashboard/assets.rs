@@ -7,20 +7,36 @@
 pub(super) struct Asset {
     /// Its name below `/page/`.
     name: &'static str,
-    pub(super) media_type: &'static str,
     pub(super) content: &'static [u8],
 }
 
-/// A file below `page/`.
-macro_rules! asset {
-    ($name:literal, $media_type:expr) => {
-        Asset { name: $name, media_type: $media_type, content: include_bytes!(concat!("page/", $name)) }
+/// Files below `page/`.
+macro_rules! assets {
+    ($($name:literal),* $(,)?) => {
+        &[$(Asset { name: $name, content: include_bytes!(concat!("page/", $name)) }),*]
     };
 }
 
-const HTML: &str = "text/html; charset=utf-8";
+#[rustfmt::skip] // one on a line
+const ASSETS: &[Asset] = assets![
+    "index.html",
+];
 
-const ASSETS: &[Asset] = &[asset!("index.html", HTML)];
+/// What a browser is told of a file, by the ending of its name.
+const TYPES: &[(&str, &str)] = &[
+    ("css", "text/css; charset=utf-8"),
+    ("html", "text/html; charset=utf-8"),
+    ("js", "text/javascript; charset=utf-8"),
+    ("svg", "image/svg+xml"),
+];
+
+impl Asset {
+    pub(super) fn media_type(&self) -> &'static str {
+        let ending = self.name.rsplit('.').next();
+        let known = TYPES.iter().find(|(known, _)| ending == Some(known));
+        known.map_or("application/octet-stream", |(_, media_type)| media_type)
+    }
+}
 
 /// What is at a path, if anything.
 pub(super) fn at(path: &str) -> Option<&'static Asset> {
@@ -62,6 +78,13 @@ mod tests {
         let mut served: Vec<_> = ASSETS.iter().map(|asset| asset.name).collect();
         served.sort_unstable();
         assert_eq!(there, served);
+    }
+
+    #[test]
+    fn each_file_has_a_type() {
+        for asset in ASSETS {
+            assert_ne!(asset.media_type(), "application/octet-stream", "{}", asset.name);
+        }
     }
 
     #[test]

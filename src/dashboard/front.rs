@@ -21,14 +21,17 @@ use std::sync::{Mutex, PoisonError};
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
 use axum::http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(super) use self::backend::Backend;
 pub(super) use self::body::Ended;
+use self::body::Limits;
 pub(super) use self::hosts::Hosts;
 use self::refusal::Refusal;
+use super::api::LONGEST_BODY;
 use super::assets;
 use super::browser::Redirect;
 use super::session::{IDLE, Sessions};
@@ -36,12 +39,14 @@ use super::session::{IDLE, Sessions};
 /// The header that a session is in. A cookie would be sent to every port of the host.
 const SESSION: &str = "x-keyfs-session";
 
-/// The longest body: what is imported.
-const LONGEST_IMPORT: usize = 48 << 20;
-/// Of any other call: the longest value that a mount may allow, as JSON or base64.
-const LONGEST: usize = 48 << 20;
+/// The longest body, and that of one whose length isn't told: what is ordinary.
+const LIMITS: Limits = Limits { told: LONGEST_BODY, untold: ORDINARY };
+/// A value of the usual limit, as base64 or with escapes.
+const ORDINARY: usize = 2 << 20;
+/// How many longer ones are in memory at a time; more wait.
+const LONG_AT_ONCE: usize = 8;
 /// Of what opens a session.
-const LONGEST_TOKEN: usize = 4096;
+const OF_TOKEN: Limits = Limits { told: 4096, untold: 4096 };
 
 /// What stands in front.
 #[derive(Debug)]
@@ -50,6 +55,7 @@ pub(super) struct Front {
     sessions: Sessions,
     backend: Backend,
     redirect: Mutex<Option<Redirect>>,
+    long: Semaphore,
 }
 
 /// What is known of the connection that a request came by.
@@ -63,7 +69,7 @@ pub(super) struct Connection {
 
 impl Front {
     pub(super) fn new(hosts: Hosts, sessions: Sessions, backend: Backend) -> Front {
-        Front { hosts, sessions, backend, redirect: Mutex::default() }
+        Front { hosts, sessions, backend, redirect: Mutex::default(), long: Semaphore::new(LONG_AT_ONCE) }
     }
 
     pub(super) fn remove_when_used(&self, redirect: Redirect) {
@@ -105,8 +111,9 @@ impl Front {
         }
         self.is_known(user, request.headers())?;
         connection.is_known.store(true, Ordering::Relaxed);
-        let limit = if path == "/api/import" { LONGEST_IMPORT } else { LONGEST };
-        let request = whole(request, limit).await?;
+        // Held until it is answered.
+        let _turn = self.turn(request.body()).await;
+        let request = whole(request, LIMITS).await?;
         Ok(body::until(self.backend.call(user, request).await?, ended))
     }
 
@@ -121,14 +128,19 @@ impl Front {
         if is_own && (is_said || method == Method::GET) { Ok(()) } else { Err(Refusal::origin()) }
     }
 
+    /// Waits for a long body's turn.
+    async fn turn(&self, body: &Incoming) -> Option<SemaphorePermit<'_>> {
+        if body.size_hint().lower() <= ORDINARY as u64 { None } else { self.long.acquire().await.ok() }
+    }
+
     fn is_known(&self, user: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {
         let session = single(headers, SESSION)?;
         let open = session.is_some_and(|session| self.sessions.is_open(session, user));
-        if open { Ok(()) } else { Err(Refusal::session()) }
+        if open { Ok(()) } else { Err(Refusal::session(user)) }
     }
 
     async fn open_session(&self, user: Option<&str>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-        let request = whole(request, LONGEST_TOKEN).await?;
+        let request = whole(request, OF_TOKEN).await?;
         let shown = body::collected(request.into_body()).await;
         let shown: Shown = serde_json::from_slice(&shown).map_err(|_| Refusal::malformed(r#"{"token": "…"}"#))?;
         self.backend.admit(user, || self.sessions.is_token(&shown.token)).await?;
@@ -162,7 +174,7 @@ fn wrong_method(method: &Method, is_call: bool) -> Option<Refusal> {
 fn page(path: &str) -> Result<Response<Body>, Refusal> {
     let asset = assets::at(path).ok_or_else(Refusal::missing)?;
     let mut response = Response::new(Body::from(asset.content));
-    response.headers_mut().insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(asset.media_type));
+    response.headers_mut().insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(asset.media_type()));
     Ok(response)
 }
 
@@ -177,7 +189,7 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Ref
 }
 
 /// A request with all of its body, which is JSON where it may change something, and nothing where it may not.
-async fn whole(request: Request<Incoming>, limit: usize) -> Result<Request<Body>, Refusal> {
+async fn whole(request: Request<Incoming>, limits: Limits) -> Result<Request<Body>, Refusal> {
     let (parts, incoming) = request.into_parts();
     if parts.method == Method::GET {
         return Ok(Request::from_parts(parts, Body::empty()));
@@ -187,6 +199,6 @@ async fn whole(request: Request<Incoming>, limit: usize) -> Result<Request<Body>
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::media_type());
     }
-    let body: Bytes = body::whole(incoming, limit).await?;
+    let body: Bytes = body::whole(incoming, limits).await?;
     Ok(Request::from_parts(parts, Body::from(body)))
 }

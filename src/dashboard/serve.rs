@@ -22,11 +22,11 @@ use super::listen::{Listener, Stream};
 /// How many connections there are at a time; more wait.
 const MOST: usize = 256;
 /// How long the head of a request may take, and a connection may rest.
-const HEAD: Duration = Duration::from_secs(30);
+const HEAD: Duration = Duration::from_secs(10);
 /// How much of a request's head is read.
 const LONGEST_HEAD: usize = 32 * 1024;
 /// How long a connection lasts on which nobody has shown a session.
-const STRANGER: Duration = Duration::from_secs(90);
+const STRANGER: Duration = Duration::from_secs(20);
 /// How long answers that are on their way may take at the end.
 const LAST: Duration = Duration::from_secs(5);
 /// How long to wait where the system has no descriptor left.

@@ -13,12 +13,22 @@ use zeroize::Zeroizing;
 
 use super::refusal::Refusal;
 
-/// How long a body may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a body may take to come, from somebody with a session: the longest one by a slow line.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How much is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Of a body that comes with its length.
+    pub(super) told: usize,
+    /// Of one that ends when it ends.
+    pub(super) untold: usize,
+}
 
 /// All of a body. It may hold a secret, so it is wiped when it is dropped.
-pub(super) async fn whole(mut incoming: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+pub(super) async fn whole(mut incoming: Incoming, limits: Limits) -> Result<Bytes, Refusal> {
     let expected = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+    let limit = if incoming.size_hint().exact().is_some() { limits.told } else { limits.untold };
     if expected > limit {
         return Err(Refusal::too_large(limit));
     }

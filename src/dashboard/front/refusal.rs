@@ -35,9 +35,11 @@ impl Refusal {
         Refusal::new(StatusCode::FORBIDDEN, "origin", message)
     }
 
-    pub(super) fn session() -> Refusal {
-        let message =
-            "the session has ended: open the link that `dt dashboard` printed, or start it again for a new one";
+    pub(super) fn session(user: Option<&str>) -> Refusal {
+        let message = match user {
+            None => "the session has ended: open the link that the dashboard printed, or start it again for a new one",
+            Some(_) => "the session has ended: load the page again",
+        };
         Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
