@@ -101,6 +101,8 @@ impl Dashboard {
     /// That signals can't be waited for.
     pub fn run(self) -> Result<(), Error> {
         let ended = self.runtime.block_on(serve::until_signal(self.listener, &self.front));
+        // Not left to the last request, which may wait for the mount.
+        self.front.remove_redirect();
         // A thread that waits for the mount's next change waits for nobody any more.
         self.runtime.shutdown_background();
         ended

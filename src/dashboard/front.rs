@@ -76,6 +76,11 @@ impl Front {
         self.redirect.lock().unwrap_or_else(PoisonError::into_inner).replace(redirect);
     }
 
+    /// The browser is in, or won't come any more.
+    pub(super) fn remove_redirect(&self) {
+        self.redirect.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     /// The answer to a request, whatever it is.
     pub(super) async fn answer(
         &self,
@@ -145,8 +150,7 @@ impl Front {
         let shown: Shown = serde_json::from_slice(&shown).map_err(|_| Refusal::malformed(r#"{"token": "…"}"#))?;
         self.backend.admit(user, || self.sessions.is_token(&shown.token)).await?;
         let session = self.sessions.open(user).map_err(|_| Refusal::internal())?;
-        // The browser is in.
-        self.redirect.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.remove_redirect();
         Ok(refusal::json(&json!({ "session": *session, "idle_seconds": IDLE.as_secs() })))
     }
 

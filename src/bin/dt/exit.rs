@@ -106,6 +106,7 @@ impl From<dashboard::Error> for Failure {
         match error {
             dashboard::Error::Mount(error) => error.into(),
             dashboard::Error::Options(_) | dashboard::Error::Remote(_) => Failure::usage(error),
+            dashboard::Error::MayNotBecomeOthers | dashboard::Error::Become(_) => Failure::new(4, error),
             _ => Failure::system(error),
         }
     }
