@@ -1,7 +1,8 @@
 //! A dashboard of somebody's on a mount, and requests to it that are written out.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -13,13 +14,22 @@ use crate::fixture::{Mount, User};
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The header in which the tests' proxy names users.
+pub const USER_HEADER: &str = "X-Remote-User";
+
 /// A dashboard that runs; it is ended by its id when this goes.
 pub struct Dashboard {
     process: Child,
     /// What it said on stderr.
     log: PathBuf,
     pub link: String,
+    /// Where it listens, unless at a port.
+    pub socket: Option<PathBuf>,
 }
+
+/// A connection by either way.
+pub trait Connection: Read + Write + Send {}
+impl<C: Read + Write + Send> Connection for C {}
 
 /// An answer.
 #[derive(Debug)]
@@ -70,7 +80,10 @@ impl Dashboard {
 
     /// The same with further arguments.
     pub fn with(mount: &Mount, user: &User<'_>, arguments: &[&str]) -> Dashboard {
-        Dashboard::of(mount, command(mount, user, arguments))
+        let mut dashboard = Dashboard::of(mount, command(mount, user, arguments));
+        let socket = arguments.iter().position(|argument| *argument == "--socket");
+        dashboard.socket = socket.map(|at| arguments[at + 1].into());
+        dashboard
     }
 
     /// The one that a command starts.
@@ -83,8 +96,8 @@ impl Dashboard {
         let mut link = String::new();
         let stdout = process.stdout.take().expect("a pipe");
         BufReader::new(stdout).read_line(&mut link).expect("a line");
-        let dashboard = Dashboard { process, log, link: link.trim_end().to_owned() };
-        assert!(dashboard.link.starts_with("http://"), "no link: {}", dashboard.logged());
+        let dashboard = Dashboard { process, log, link: link.trim_end().to_owned(), socket: None };
+        assert!(dashboard.link.starts_with("http"), "no link: {}", dashboard.logged());
         dashboard
     }
 
@@ -98,7 +111,7 @@ impl Dashboard {
 
     /// What a browser calls it: `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
-        self.link["http://".len()..].split('/').next().expect("a host")
+        self.link.split('/').nth(2).expect("a host")
     }
 
     pub fn port(&self) -> u16 {
@@ -110,11 +123,20 @@ impl Dashboard {
         self.link.split("#token=").nth(1).expect("a token")
     }
 
-    pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port())).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a time limit");
-        stream
+    pub fn connect(&self) -> Box<dyn Connection> {
+        match &self.socket {
+            Some(path) => {
+                let stream = UnixStream::connect(path).expect("a connection");
+                stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+                Box::new(stream)
+            }
+            None => {
+                let stream = TcpStream::connect(("127.0.0.1", self.port())).expect("a connection");
+                stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+                stream.set_write_timeout(Some(PATIENCE)).expect("a time limit");
+                Box::new(stream)
+            }
+        }
     }
 
     /// Sends these very bytes, and reads one answer.
@@ -135,12 +157,25 @@ impl Dashboard {
     pub fn log_in(&self) -> Session<'_> {
         let body = json!({ "token": self.token() }).to_string();
         let answer = self.request("POST /api/session HTTP/1.1", &self.of_page(), body.as_bytes()).is_good();
-        Session { dashboard: self, session: answer["session"].as_str().expect("a session").to_owned() }
+        Session { dashboard: self, session: answer["session"].as_str().expect("a session").to_owned(), user: None }
+    }
+
+    /// A new session of a user whom the proxy names.
+    #[track_caller]
+    pub fn log_in_as(&self, user: &'static str) -> Session<'_> {
+        let mut headers = self.of_page();
+        headers.push((USER_HEADER, user));
+        let answer = self.request("POST /api/session HTTP/1.1", &headers, b"{}").is_good();
+        Session {
+            dashboard: self,
+            session: answer["session"].as_str().expect("a session").to_owned(),
+            user: Some(user),
+        }
     }
 
     /// The headers that a browser sends for this dashboard's page.
     pub fn of_page(&self) -> Vec<(&str, &str)> {
-        let origin = self.link.split("/#").next().expect("an origin");
+        let origin = self.link.split("/#").next().expect("an origin").trim_end_matches('/');
         vec![("Host", self.host()), ("Origin", origin), ("Content-Type", "application/json")]
     }
 
@@ -184,6 +219,8 @@ pub fn command(mount: &Mount, user: &User<'_>, arguments: &[&str]) -> Command {
 pub struct Session<'d> {
     pub dashboard: &'d Dashboard,
     pub session: String,
+    /// Whom the proxy names.
+    pub user: Option<&'static str>,
 }
 
 impl Session<'_> {
@@ -191,6 +228,7 @@ impl Session<'_> {
     pub fn headers(&self) -> Vec<(&str, &str)> {
         let mut headers = self.dashboard.of_page();
         headers.push(("X-Keyfs-Session", &self.session));
+        headers.extend(self.user.map(|user| (USER_HEADER, user)));
         headers
     }
 
@@ -219,7 +257,7 @@ impl Session<'_> {
 pub struct Stream {
     pub status: u16,
     pub headers: Vec<(String, String)>,
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Box<dyn Connection>>,
     rest: Vec<u8>,
 }
 
@@ -237,6 +275,23 @@ impl Stream {
             }
             self.rest.extend(chunk);
         }
+    }
+}
+
+impl Session<'_> {
+    /// That a variable of dev isn't there, or has this value.
+    #[track_caller]
+    pub fn has(&self, key: &str, value: Option<&str>) {
+        let path = format!("/api/entry?environment=dev&tree=variables&key={key}");
+        match value {
+            Some(value) => assert_eq!(self.get(&path).is_good()["value"], value),
+            None => drop(self.get(&path).is_refused(404, "missing")),
+        }
+    }
+
+    /// The body that makes a variable of dev.
+    pub fn making(key: &str, value: &str) -> Value {
+        json!({ "environments": ["dev"], "tree": "variables", "key": key, "create": true, "value": value })
     }
 }
 
@@ -293,9 +348,9 @@ pub fn answer(reader: &mut impl BufRead) -> std::io::Result<Answer> {
             }
             body.extend(chunk);
         }
-    } else if let Some(length) = value("content-length").and_then(|length| length.parse::<usize>().ok()) {
-        body.resize(length, 0);
-        reader.read_exact(&mut body)?;
+    } else if let Some(length) = value("content-length").and_then(|length| length.parse().ok()) {
+        // To HEAD there comes less.
+        reader.take(length).read_to_end(&mut body)?;
     }
     Ok(Answer { status, headers, body })
 }

@@ -11,13 +11,25 @@ mod front;
 #[path = "../mount/harness.rs"]
 mod harness;
 mod http;
+mod life;
+mod listen;
+mod proxy;
+#[path = "../programs/service.rs"]
+mod service;
+mod team;
 
 use harness::{Case, Family};
 
 /// For modules of cases.
 pub type Cases = &'static [Case];
 
-const FAMILIES: &[Family] = &[Family::mounting("front", front::CASES)];
+const FAMILIES: &[Family] = &[
+    Family::mounting("front", front::CASES),
+    Family::mounting("listen", listen::CASES),
+    Family::mounting("life", life::CASES),
+    Family::mounting("team", team::CASES),
+    Family::mounting("proxy", proxy::CASES).with(proxy::TOOLS),
+];
 
 /// The program under test, where every user reaches it.
 pub fn dt() -> std::path::PathBuf {
