@@ -1,9 +1,11 @@
-//! What two environments have and don't have in common.
+//! What environments have and don't have in common.
 //!
-//! Invariant: values are compared, and no part of one is kept.
+//! Invariant: values are compared, and no part of a secret's is kept.
 
-use super::value::{read, without_newline};
-use super::{Error, Scope, list};
+use super::details::spread;
+use super::facts::Facts;
+use super::value::{Value, read, without_newline};
+use super::{Entry, Error, Scope, list};
 use crate::key::Tree;
 
 /// How a key differs.
@@ -53,4 +55,116 @@ fn values(first: &Scope, second: &Scope, tree: Tree, key: &str) -> Result<Option
         (Some(one), Some(other)) => (without_newline(&one) != without_newline(&other)).then_some(Difference::Value),
         _ => Some(Difference::Unknown),
     })
+}
+
+/// A key in several environments.
+#[derive(Debug)]
+pub struct Across {
+    /// Whether its values differ where it is there; `None` where it is in fewer than two, or where the caller may not read all of
+    /// them. A newline at the end makes no difference.
+    pub differs: Option<bool>,
+    /// What it is in each, in their order.
+    pub cells: Vec<Cell>,
+}
+
+/// A key in one of several environments.
+#[derive(Debug)]
+pub enum Cell {
+    /// It isn't there.
+    Missing,
+    /// A directory above it is closed to the caller.
+    Closed,
+    /// It is there; with a variable's value where that may be read.
+    Present(Facts, Content),
+}
+
+/// What is known of a value.
+pub enum Content {
+    /// It is this.
+    Value(Value),
+    /// The caller may not read it.
+    Denied,
+    /// Its time is over.
+    Expired,
+    /// It is a secret's.
+    Secret,
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Content::Value(_) => "a value",
+            Content::Denied => "denied",
+            Content::Expired => "expired",
+            Content::Secret => "a secret",
+        })
+    }
+}
+
+/// What each key is in several environments.
+///
+/// # Errors
+///
+/// That one can't be looked at for another reason than permission.
+pub fn across(scopes: &[Scope], tree: Tree, keys: &[String]) -> Result<Vec<Across>, Error> {
+    spread(keys, |key| {
+        let entries = scopes.iter().map(|scope| scope.entry(tree, key)).collect::<Result<Vec<_>, _>>()?;
+        let seen = entries.iter().map(see).collect::<Result<Vec<_>, _>>()?;
+        let differs = differs(&seen);
+        let cells = seen.into_iter().map(Seen::into_cell).collect();
+        Ok(Across { differs, cells })
+    })
+}
+
+/// What is found in one environment; a secret's value is for the comparison alone.
+enum Seen {
+    Missing,
+    Closed,
+    Present { facts: Facts, content: Content, secret: Option<Value> },
+}
+
+fn see(entry: &Entry) -> Result<Seen, Error> {
+    let facts = match Facts::of(entry) {
+        Ok(facts) => facts,
+        Err(Error::NotFound { .. } | Error::IsDirectory(_) | Error::BelowKey { .. }) => return Ok(Seen::Missing),
+        Err(Error::Denied { .. }) => return Ok(Seen::Closed),
+        Err(error) => return Err(error),
+    };
+    Ok(match (read(entry), entry.is_secret()) {
+        (Ok(value), true) => Seen::Present { facts, content: Content::Secret, secret: Some(value) },
+        (Ok(value), false) => Seen::Present { facts, content: Content::Value(value), secret: None },
+        (Err(Error::Denied { .. } | Error::Expired(_)), true) => {
+            Seen::Present { facts, content: Content::Secret, secret: None }
+        }
+        (Err(Error::Denied { .. }), false) => Seen::Present { facts, content: Content::Denied, secret: None },
+        (Err(Error::Expired(_)), false) => Seen::Present { facts, content: Content::Expired, secret: None },
+        (Err(Error::NotFound { .. }), _) => Seen::Missing,
+        (Err(error), _) => return Err(error),
+    })
+}
+
+impl Seen {
+    fn value(&self) -> Option<&[u8]> {
+        match self {
+            Seen::Present { secret: Some(value), .. } | Seen::Present { content: Content::Value(value), .. } => {
+                Some(without_newline(value))
+            }
+            _ => None,
+        }
+    }
+
+    fn into_cell(self) -> Cell {
+        match self {
+            Seen::Missing => Cell::Missing,
+            Seen::Closed => Cell::Closed,
+            Seen::Present { facts, content, .. } => Cell::Present(facts, content),
+        }
+    }
+}
+
+fn differs(seen: &[Seen]) -> Option<bool> {
+    let present: Vec<_> = seen.iter().filter(|seen| !matches!(seen, Seen::Missing)).collect();
+    let values = present.iter().map(|seen| seen.value()).collect::<Option<Vec<_>>>()?;
+    let (first, others) = values.split_first().filter(|(_, others)| !others.is_empty())?;
+    Some(others.iter().any(|other| other != first))
 }

@@ -179,8 +179,8 @@ impl Entry {
 }
 
 impl Entry {
-    /// The command that prints its value, as it can be pasted into a shell.
-    pub fn command(&self) -> String {
+    /// The command that prints its value, or that of an earlier version, as it can be pasted into a shell.
+    pub fn command(&self, version: Option<u64>) -> String {
         let secure = if self.is_secret() { " -s" } else { "" };
         let environment = match (&self.scope.0.name, &self.scope.0.control) {
             (Some(name), Control::Named | Control::Single) => format!(" -e {}", for_shell(name)),
@@ -188,7 +188,8 @@ impl Entry {
         };
         let key = self.key();
         let end = if key.starts_with('-') { " --" } else { "" };
-        format!("dt kv get{secure}{environment}{end} {}", for_shell(&key))
+        let version = version.map(|version| format!(" --version {version}")).unwrap_or_default();
+        format!("dt kv get{secure}{environment}{version}{end} {}", for_shell(&key))
     }
 }
 
@@ -253,13 +254,13 @@ mod tests {
 
     #[test]
     fn a_command_can_be_pasted() {
-        let command = |tree, key: &str| scope(Control::Named).entry(tree, key).unwrap().command();
+        let command = |tree, key: &str| scope(Control::Named).entry(tree, key).unwrap().command(None);
         assert_eq!(command(Tree::Secrets, "db/password"), "dt kv get -s -e prod db/password");
         assert_eq!(command(Tree::Variables, "it's $HOME"), r"dt kv get -e prod 'it'\''s $HOME'");
         assert_eq!(command(Tree::Variables, "-x"), "dt kv get -e prod -- -x");
         assert_eq!(command(Tree::Variables, "a\n\\'\u{85}"), r"dt kv get -e prod $'a\x0a\\\'\xc2\x85'");
         let part = scope(Control::OutOfReach).entry(Tree::Variables, "a").unwrap();
-        assert_eq!(part.command(), "dt kv get a");
+        assert_eq!(part.command(Some(3)), "dt kv get --version 3 a");
     }
 
     #[test]

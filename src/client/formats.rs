@@ -142,6 +142,22 @@ impl Format {
         Format::ALL.into_iter().find(|format| format.as_str() == text)
     }
 
+    /// The format that a text looks as if it had: an object is JSON, a name with `=` behind it dotenv, all else YAML. Who guesses
+    /// shows what was understood.
+    pub fn guess(text: &str) -> Format {
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        let Some(first) = lines.into_iter().find(|line| !line.is_empty() && !line.starts_with('#')) else {
+            return Format::Dotenv;
+        };
+        let name = first.strip_prefix("export ").unwrap_or(first).split('=').next().unwrap_or_default().trim();
+        let is_name = |c: char| c.is_alphanumeric() || "_-./".contains(c);
+        match first.starts_with('{') {
+            true => Format::Json,
+            false if first.contains('=') && name.chars().all(is_name) => Format::Dotenv,
+            false => Format::Yaml,
+        }
+    }
+
     /// The format that a file's name tells: `.json`, `.yaml`, `.yml`, `.env`, or a name that begins with `.env`.
     pub fn of(path: &Path) -> Option<Format> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();

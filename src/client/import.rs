@@ -22,8 +22,8 @@ use super::value::read;
 use super::{Entry, Error, Scope};
 use crate::key::{KeyPath, Tree};
 
-/// So much of a value that is to be replaced is kept, for whoever shows the difference.
-const HEAD: usize = 64;
+/// So much of a value that is to be replaced is kept, in bytes, for whoever shows the difference.
+const HEAD: usize = 1024;
 
 /// What an import would do.
 #[derive(Debug)]
@@ -101,6 +101,11 @@ impl Import {
     /// How the value begins that a key of the variables has now.
     pub fn head(&self, key: &KeyPath) -> &[u8] {
         self.heads.get(key).map_or(&[], |head| head.as_slice())
+    }
+
+    /// The version that a key has now; 0 where it isn't there.
+    pub fn version(&self, key: &KeyPath) -> u64 {
+        self.versions.get(key).copied().unwrap_or_default()
     }
 
     /// How many keys are to be stored.

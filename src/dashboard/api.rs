@@ -12,10 +12,16 @@ mod about;
 mod accounts;
 mod body;
 mod change;
+mod compare;
+mod copy;
 mod events;
 mod failure;
 mod keys;
+mod past;
+mod select;
 mod shapes;
+mod transfer;
+mod why;
 
 use std::sync::Arc;
 
@@ -86,6 +92,17 @@ fn with(mount: Mount, team: bool) -> Router {
         .route("/api/events", get(events::events))
         .route("/api/put", post(change::put))
         .route("/api/remove", post(change::remove))
+        .route("/api/select", post(select::select))
+        .route("/api/why", post(why::why))
+        .route("/api/history", get(past::history))
+        .route("/api/version", get(past::version))
+        .route("/api/rollback", post(past::rollback))
+        .route("/api/removed", get(past::removed))
+        .route("/api/restore", post(past::restore))
+        .route("/api/compare", post(compare::compare))
+        .route("/api/copy", post(copy::copy))
+        .route("/api/import", post(transfer::import))
+        .route("/api/export", get(transfer::export))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .with_state(Api(Arc::new(shared)))
 }

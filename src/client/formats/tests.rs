@@ -151,3 +151,19 @@ fn nothing_shows_a_value() {
     let made = plan(parsed, |_| Ok::<_, ()>(Present::Absent)).unwrap();
     assert!(!format!("{made:?}").contains("s3cret"));
 }
+
+#[test]
+fn a_format_is_guessed_by_how_a_text_begins() {
+    for (text, format) in [
+        ("", Format::Dotenv),
+        ("# a comment\n\nexport DB_HOST=a", Format::Dotenv),
+        ("DB.HOST = a", Format::Dotenv),
+        ("\u{feff}{\"a\": 1}", Format::Json),
+        ("  {", Format::Json),
+        ("---\na: 1", Format::Yaml),
+        ("url: http://x/?a=b", Format::Yaml),
+        ("a:\n  b: 1", Format::Yaml),
+    ] {
+        assert_eq!(Format::guess(text), format, "{text}");
+    }
+}

@@ -8,7 +8,8 @@ use super::body::{Asked, Said};
 use super::shapes::{Item, Names, Which};
 use super::{Api, Failure};
 use crate::client::details::{self, Detail, Extent};
-use crate::client::{Entry, list, put, why};
+use crate::client::{Entry, Scope, list, put, why};
+use crate::key::Tree;
 
 /// So many keys are asked for at once.
 const AT_ONCE: usize = 500;
@@ -20,6 +21,12 @@ pub(super) struct Place {
     tree: Which,
 }
 
+impl Place {
+    pub(super) fn scope(&self, api: &Api) -> Result<(Scope, Tree), Failure> {
+        Ok((api.scope(&self.environment)?, self.tree.tree()))
+    }
+}
+
 #[derive(Serialize)]
 struct Keys {
     keys: Vec<String>,
@@ -28,7 +35,8 @@ struct Keys {
 
 pub(super) async fn keys(State(api): State<Api>, Asked(place): Asked<Place>) -> Result<Response, Failure> {
     let look = move |api: &Api| {
-        let listing = list::keys(&api.scope(&place.environment)?, place.tree.tree(), "")?;
+        let (scope, tree) = place.scope(api)?;
+        let listing = list::keys(&scope, tree, "")?;
         Ok(Keys { keys: listing.keys, closed: listing.closed })
     };
     api.answer(look).await
@@ -78,6 +86,12 @@ pub(super) struct One {
     key: String,
 }
 
+impl One {
+    pub(super) fn entry(&self, api: &Api) -> Result<Entry, Failure> {
+        Ok(api.scope(&self.environment)?.entry(self.tree.tree(), &self.key)?)
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct Whole {
     #[serde(flatten)]
@@ -86,7 +100,7 @@ pub(super) struct Whole {
 }
 
 pub(super) async fn entry(State(api): State<Api>, Asked(one): Asked<One>) -> Result<Response, Failure> {
-    let look = move |api: &Api| whole(api.scope(&one.environment)?.entry(one.tree.tree(), &one.key)?);
+    let look = move |api: &Api| whole(one.entry(api)?);
     api.answer(look).await
 }
 

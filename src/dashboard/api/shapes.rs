@@ -198,16 +198,26 @@ impl Content {
         }
     }
 
+    /// Without a value, for a reason.
+    pub(super) fn none(kind: &'static str) -> Content {
+        Content { kind, ..Content::default() }
+    }
+
     fn of(shown: &Shown, whole: bool) -> Content {
-        let without = |kind| Content { kind, ..Content::default() };
         match shown {
             Shown::Bytes(bytes, _) if whole => Content::whole(bytes),
             Shown::Bytes(bytes, more) => Content::head(bytes, *more),
-            Shown::Denied => without("denied"),
-            Shown::Expired => without("expired"),
-            Shown::Secret => without("secret"),
+            Shown::Denied => Content::none("denied"),
+            Shown::Expired => Content::none("expired"),
+            Shown::Secret => Content::none("secret"),
         }
     }
+}
+
+/// How a variable's value begins, where it is text.
+pub(super) fn beginning(bytes: &[u8]) -> Option<String> {
+    let Content { value, cut, .. } = Content::head(bytes, false);
+    value.map(|value| if cut { value + "…" } else { value })
 }
 
 /// Whether a field for text can hold it.
@@ -243,7 +253,7 @@ impl Item {
             expires: facts.expires,
             permissions: names.rights(&permissions),
             content: Content::of(&shown, whole),
-            command: entry.command(),
+            command: entry.command(None),
         }
     }
 }
