@@ -17,6 +17,7 @@ mod refusal;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
@@ -38,6 +39,11 @@ use super::session::{IDLE, Sessions};
 
 /// The header that a session is in. A cookie would be sent to every port of the host.
 const SESSION: &str = "x-keyfs-session";
+
+/// The call whose answer is a stream. The page makes it again by itself.
+const STREAM: &str = "/api/events";
+/// How long that goes on before the page has to show its session again.
+const LONGEST_STREAM: Duration = Duration::from_secs(3600);
 
 /// The longest body, and that of one whose length isn't told: what is ordinary.
 const LIMITS: Limits = Limits { told: LONGEST_BODY, untold: ORDINARY };
@@ -114,12 +120,17 @@ impl Front {
         if path == "/api/session" && request.method() == Method::POST {
             return self.open_session(user, request).await;
         }
-        self.is_known(user, request.headers())?;
+        let is_stream = path == STREAM;
+        self.is_known(user, request.headers(), !is_stream)?;
         connection.is_known.store(true, Ordering::Relaxed);
         // Held until it is answered.
         let _turn = self.turn(request.body()).await;
         let request = whole(request, LIMITS).await?;
-        Ok(body::until(self.backend.call(user, request).await?, ended))
+        let mut response = self.backend.call(user, request).await?;
+        if is_stream {
+            response = body::until(response, Box::pin(tokio::time::sleep(LONGEST_STREAM)));
+        }
+        Ok(body::until(response, ended))
     }
 
     /// That a request comes from the page that this program served, as the browser says. Reads are held to it where the browser
@@ -138,9 +149,9 @@ impl Front {
         if body.size_hint().lower() <= ORDINARY as u64 { None } else { self.long.acquire().await.ok() }
     }
 
-    fn is_known(&self, user: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn is_known(&self, user: Option<&str>, headers: &HeaderMap, is_use: bool) -> Result<(), Refusal> {
         let session = single(headers, SESSION)?;
-        let open = session.is_some_and(|session| self.sessions.is_open(session, user));
+        let open = session.is_some_and(|session| self.sessions.is_open(session, user, is_use));
         if open { Ok(()) } else { Err(Refusal::session(user)) }
     }
 

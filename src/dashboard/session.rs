@@ -74,8 +74,8 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Whether this is a session of this user, which goes on then.
-    pub(super) fn is_open(&self, session: &str, user: Option<&str>) -> bool {
+    /// Whether this is a session of this user. It goes on then for as long again, unless the page asks without anybody's doing.
+    pub(super) fn is_open(&self, session: &str, user: Option<&str>, is_use: bool) -> bool {
         let wanted = hash(session);
         let now = self.clock.now();
         let mut open = self.table();
@@ -84,7 +84,7 @@ impl Sessions {
         let mut found = false;
         for session in open.iter_mut() {
             if bool::from(session.hash.ct_eq(&wanted)) && session.user.as_deref() == user {
-                session.used = now;
+                session.used = if is_use { now } else { session.used };
                 found = true;
             }
         }
@@ -136,23 +136,35 @@ mod tests {
     fn a_session_ends_when_nobody_used_it_for_long() {
         let (clock, sessions, token) = sessions();
         let session = sessions.open(None).unwrap();
-        assert!(sessions.is_open(&session, None) && !sessions.is_open(&token, None));
+        assert!(sessions.is_open(&session, None, true) && !sessions.is_open(&token, None, true));
         for _ in 0..3 {
             clock.advance(IDLE - Duration::from_secs(1));
-            assert!(sessions.is_open(&session, None));
+            assert!(sessions.is_open(&session, None, true));
         }
         clock.advance(IDLE);
-        assert!(!sessions.is_open(&session, None));
+        assert!(!sessions.is_open(&session, None, true));
         // It doesn't come back.
-        assert!(!sessions.is_open(&session, None) && sessions.table().is_empty());
+        assert!(!sessions.is_open(&session, None, true) && sessions.table().is_empty());
+    }
+
+    #[test]
+    fn a_page_that_asks_by_itself_keeps_no_session() {
+        let (clock, sessions, _) = sessions();
+        let session = sessions.open(None).unwrap();
+        for _ in 0..11 {
+            clock.advance(IDLE / 12);
+            assert!(sessions.is_open(&session, None, false));
+        }
+        clock.advance(IDLE / 12);
+        assert!(!sessions.is_open(&session, None, false));
     }
 
     #[test]
     fn a_session_is_its_users() {
         let (_, sessions, _) = sessions();
         let session = sessions.open(Some("alice")).unwrap();
-        assert!(sessions.is_open(&session, Some("alice")));
-        assert!(!sessions.is_open(&session, Some("bob")) && !sessions.is_open(&session, None));
+        assert!(sessions.is_open(&session, Some("alice"), true));
+        assert!(!sessions.is_open(&session, Some("bob"), true) && !sessions.is_open(&session, None, true));
     }
 
     #[test]
@@ -161,11 +173,11 @@ mod tests {
         let bobs = sessions.open(Some("bob")).unwrap();
         let first = sessions.open(Some("alice")).unwrap();
         let second = sessions.open(Some("alice")).unwrap();
-        assert!(sessions.is_open(&first, Some("alice")));
+        assert!(sessions.is_open(&first, Some("alice"), true));
         for _ in 2..=MOST {
             sessions.open(Some("alice")).unwrap();
         }
-        assert!(sessions.is_open(&first, Some("alice")) && !sessions.is_open(&second, Some("alice")));
-        assert!(sessions.is_open(&bobs, Some("bob")));
+        assert!(sessions.is_open(&first, Some("alice"), true) && !sessions.is_open(&second, Some("alice"), true));
+        assert!(sessions.is_open(&bobs, Some("bob"), true));
     }
 }

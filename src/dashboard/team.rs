@@ -5,11 +5,9 @@
 //!   address is none, since every user of the machine comes from there.
 //! - A request is answered by a process that has the user's ids and groups and no more, and can't get others. This process asks
 //!   the mount for nobody.
-//! - What can't be learnt about a user lets nobody in, and groups that somebody has lost count for [`FRESH`] at most.
+//! - What can't be learnt about a user lets nobody in, and groups that somebody has lost count for a few seconds at most.
 //!
 //! It deliberately authenticates nobody: that is the proxy's, with what an organisation has for it.
-//!
-//! [`FRESH`]: helpers
 
 mod account;
 mod descriptors;

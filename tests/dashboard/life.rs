@@ -14,6 +14,7 @@ use crate::http::{Dashboard, Session, command};
 pub const CASES: Cases = &[
     ("a_browser_is_led_in_by_a_private_file", a_browser_is_led_in_by_a_private_file),
     ("a_file_that_nobody_used_goes_at_the_end", a_file_that_nobody_used_goes_at_the_end),
+    ("a_desktop_opens_it_where_there_is_a_screen", a_desktop_opens_it_where_there_is_a_screen),
     ("a_browser_that_cant_be_started_is_said", a_browser_that_cant_be_started_is_said),
     ("nothing_of_it_is_to_be_seen", nothing_of_it_is_to_be_seen),
     ("a_signal_ends_it_and_its_streams", a_signal_ends_it_and_its_streams),
@@ -80,6 +81,30 @@ fn a_file_that_nobody_used_goes_at_the_end() {
     assert_eq!(redirects(&runtime).len(), 1);
     assert!(dashboard.end("TERM").success());
     assert!(redirects(&runtime).is_empty());
+}
+
+fn a_desktop_opens_it_where_there_is_a_screen() {
+    let mount = Mount::new();
+    let runtime = runtime(&mount);
+    let opener = runtime.join("xdg-open");
+    fs::rename(browser(&runtime), &opener).unwrap();
+    let path = format!("{}:{}", runtime.display(), std::env::var("PATH").unwrap());
+    let start = |screen: Option<&str>, more: &[&str]| {
+        let mut command = opening(&mount, &runtime, Path::new(""));
+        command.env("PATH", &path).env_remove("WAYLAND_DISPLAY").env_remove("DISPLAY").args(more);
+        command.envs(screen.map(|screen| ("DISPLAY", screen)));
+        Dashboard::of(&mount, command)
+    };
+    let page = opener.with_extension("page");
+    for (screen, more) in [(None, &[][..]), (Some(":0"), &["--no-open"])] {
+        let mut dashboard = start(screen, more);
+        // What it would have started, it has started before it answers.
+        dashboard.log_in().get("/api/about").is_good();
+        assert!(dashboard.end("TERM").success() && !page.exists() && redirects(&runtime).is_empty());
+    }
+    let dashboard = start(Some(":0"), &[]);
+    wait_for("the browser", || page.exists());
+    assert!(fs::read_to_string(&page).unwrap().contains(&dashboard.link));
 }
 
 fn a_browser_that_cant_be_started_is_said() {
