@@ -20,6 +20,24 @@ macro_rules! assets {
 #[rustfmt::skip] // one on a line
 const ASSETS: &[Asset] = assets![
     "index.html",
+    "icon.svg",
+    "style.css",
+    "list.css",
+    "api.js",
+    "app.js",
+    "dialog.js",
+    "list.js",
+    "live.js",
+    "renew.js",
+    "session.js",
+    "state.js",
+    "theme.js",
+    "toast.js",
+    "words.js",
+    "vendor/directive-helpers.js",
+    "vendor/directive.js",
+    "vendor/directives/repeat.js",
+    "vendor/lit-html.js",
 ];
 
 /// What a browser is told of a file, by the ending of its name.
