@@ -1,0 +1,411 @@
+// Importing a file or a text of keys: what it would change, then all of it in one step.
+//
+// Invariants:
+// - What is stored is what the preview showed; where somebody has changed something since, there is a new preview and the user
+//   decides anew.
+// - Nothing is left out in silence: what can't be stored keeps the rest from being stored, until a deliberate tick.
+// - The text is in memory alone, and is let go of when the dialog closes. A secret's text is masked where it is shown.
+
+import { ApiError, post } from "./api.js";
+import { choose } from "./choose.js";
+import { openDialog } from "./dialog.js";
+import { text as textOf } from "./drop.js";
+import { permissionsEditor } from "./permissions.js";
+import { PlanList, inWords, some } from "./plan.js";
+import { state } from "./state.js";
+import { announce } from "./toast.js";
+import { MOST, stored, undo } from "./undo.js";
+import { html, nothing } from "./vendor/lit-html.js";
+import { count } from "./words.js";
+
+/** More text than this isn't shown, and is looked at only when asked: the field would be slow. */
+const SHOWN = 256 * 1024;
+
+let open = null;
+
+/** Opens the dialog, with a text where there is one already. */
+export function openImport({ text, name } = {}) {
+  if (open) open.take(text, name);
+  else new Import().open(text, name);
+}
+
+class Import {
+  #dialog;
+  #list = new PlanList();
+  #text = "";
+  #name = null;
+  #format = null;
+  #tree = state.tree;
+  #environment = state.environment;
+  #directory = "";
+  #doubled = false;
+  #case = "kept";
+  #permissions = { users: [], groups: [], others: "" };
+  #seen = false;
+  #plan = null;
+  #digest = null;
+  #guessed = null;
+  #sure = false;
+  #without = false;
+  /** What is going on: "reading", "asking", "storing", "undoing", or null. */
+  #busy = null;
+  #trouble = null;
+  #field = null;
+  #notice = null;
+  #done = null;
+  #question = 0;
+  #timer = null;
+
+  open(text, name) {
+    open = this;
+    this.#dialog = openDialog({
+      title: "Import keys",
+      body: () => this.#body(),
+      leave: () => this.#mayLeave(),
+      size: "large",
+    });
+    this.#dialog.element.addEventListener("close", () => this.#forget());
+    if (text !== undefined) this.take(text, name);
+    else this.#dialog.update();
+  }
+
+  /** Takes another text. */
+  take(text, name) {
+    this.#text = text ?? "";
+    this.#name = name ?? null;
+    this.#done = null;
+    const ending = /\.(json|ya?ml)$|(?:^|\.)env(?:\.[\w-]+)?$/i.exec(this.#name ?? "");
+    this.#format = !ending ? null : !ending[1] ? "dotenv" : ending[1].toLowerCase() === "json" ? "json" : "yaml";
+    this.#ask(0);
+  }
+
+  #forget() {
+    clearTimeout(this.#timer);
+    this.#question++;
+    this.#text = "";
+    this.#plan = null;
+    this.#list.show(null, { tree: this.#tree, label: "" });
+    if (open === this) open = null;
+  }
+
+  #mayLeave() {
+    if (this.#busy === "storing" || this.#busy === "undoing") return false;
+    if (this.#done || this.#name || this.#text.trim() === "") return true;
+    choose({
+      title: "Discard the text?",
+      body: () => html`<p>What you pasted isn't imported yet.</p>`,
+      choices: [{ label: "Discard", value: true, kind: "danger" }],
+      cancel: "Keep it",
+    }).then((sure) => {
+      if (sure) this.#end();
+    });
+    return false;
+  }
+
+  #end() {
+    this.#text = "";
+    this.#dialog.close();
+  }
+
+  // --- The preview ---
+
+  /** Asks what would happen, once nothing was changed for a moment. */
+  #ask(after = 300) {
+    clearTimeout(this.#timer);
+    this.#question++;
+    this.#trouble = this.#field = null;
+    this.#sure = this.#without = false;
+    this.#plan = this.#digest = null;
+    if (this.#text.trim() === "") {
+      this.#busy = null;
+      this.#show(null);
+      return;
+    }
+    this.#busy = "asking";
+    this.#dialog.update();
+    this.#timer = setTimeout(() => this.#preview(), after);
+  }
+
+  async #preview() {
+    const question = ++this.#question;
+    try {
+      const { format, plan, digest } = await post("/api/import", { ...this.#asked(), preview: true });
+      if (question !== this.#question) return;
+      this.#guessed = format;
+      this.#digest = digest;
+      this.#show(plan);
+      announce(`Preview: ${inWords(plan)}`);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (question !== this.#question) return;
+      this.#failed(error);
+      this.#show(null);
+    }
+    this.#busy = null;
+    this.#dialog.update();
+  }
+
+  #asked() {
+    const asked = {
+      environment: this.#environment, tree: this.#tree, format: this.#format, text: this.#text,
+      directory: this.#directory.trim().replace(/^\/+|\/+$/g, ""), double_underscore: this.#doubled, case: this.#case,
+    };
+    const { users, groups, others } = this.#permissions;
+    if (users.length > 0 || groups.length > 0 || others !== "") asked.permissions = this.#permissions;
+    if (this.#without) asked.leave_out_invalid = true;
+    return asked;
+  }
+
+  #failed(error) {
+    this.#trouble = error.message;
+    this.#field = error.field;
+  }
+
+  #show(plan) {
+    this.#plan = plan;
+    this.#list.show(plan, { tree: this.#tree, label: `What would be imported into ${this.#environment}` });
+    this.#dialog.update();
+  }
+
+  get #number() {
+    return this.#plan ? this.#plan.added.length + this.#plan.changed.length : 0;
+  }
+
+  get #protected() {
+    return state.about.environments.find((one) => one.name === this.#environment)?.protected === true;
+  }
+
+  #lacks() {
+    if (this.#text.trim() === "") return "Choose a file, or paste a text first.";
+    if (!this.#plan || this.#busy) return this.#trouble ?? "The preview isn't there yet.";
+    if (this.#plan.invalid.length > 0 && !this.#without) return "Something can't be imported: mend the text, or tick that it is to be left out.";
+    if (this.#number === 0) return "There is nothing to import: all of it is there already.";
+    if (this.#protected && !this.#sure) return `Tick that ${this.#environment} is to be changed.`;
+    return null;
+  }
+
+  async #store() {
+    const lacks = this.#lacks();
+    if (lacks) {
+      this.#trouble = lacks;
+      this.#dialog.update();
+      return;
+    }
+    const plan = this.#plan;
+    this.#busy = "storing";
+    this.#trouble = this.#field = this.#notice = null;
+    this.#dialog.update();
+    try {
+      await post("/api/import", { ...this.#asked(), format: this.#guessed, preview: false, digest: this.#digest });
+      await this.#finish(plan);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code === "conflict" && error.current?.plan) this.#changedMeanwhile(plan, error);
+      else this.#failed(error);
+    }
+    this.#busy = null;
+    this.#dialog.update();
+  }
+
+  /** Somebody else was quicker: what is different now, and the new preview. */
+  #changedMeanwhile(before, { message, current }) {
+    const part = (plan) => new Map(["added", "changed", "same"].flatMap((name) => plan[name].map((entry) => [entry.key ?? entry, name])));
+    const [old, now] = [part(before), part(current.plan)];
+    const moved = [...now].filter(([key, name]) => old.get(key) !== name).map(([key]) => key);
+    const keys = moved.length > 0 ? `${some(moved)} ${moved.length === 1 ? "is" : "are"} not as before.` : "A value was changed.";
+    this.#notice = `${message} Nothing was imported. ${keys} This is what would happen now.`;
+    this.#digest = current.digest;
+    this.#sure = this.#without = false;
+    this.#show(current.plan);
+    announce(this.#notice);
+  }
+
+  async #finish(plan) {
+    const [added, changed] = [plan.added.map(({ key }) => key), plan.changed.map(({ key }) => key)];
+    this.#done = { added: added.length, changed: changed.length, invalid: plan.invalid.length, back: null };
+    this.#text = "";
+    announce(this.#told());
+    if (changed.length > MOST) return;
+    try {
+      this.#done.back = await stored({ environment: this.#environment, tree: this.#tree, added, changed, user: state.about.user.name });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+
+  #told() {
+    const { added, changed } = this.#done;
+    return `${count(added + changed, "key")} imported into the ${this.#tree} of ${this.#environment}: ${added.toLocaleString("en")} added, ${changed.toLocaleString("en")} changed.`;
+  }
+
+  async #undo() {
+    this.#busy = "undoing";
+    this.#dialog.update();
+    const left = await undo(this.#done.back, (done, all) => {
+      this.#done.progress = { done, all };
+      this.#dialog.update();
+    });
+    this.#busy = null;
+    if (left.length === 0) return this.#dialog.close();
+    this.#done.back = null;
+    this.#trouble = `These stayed as they were imported: ${some(left.map(({ key, why }) => `${key} (${why})`))}.`;
+    this.#dialog.update();
+  }
+
+  // --- What is shown ---
+
+  #body() {
+    return this.#done ? this.#after() : this.#before();
+  }
+
+  #before() {
+    const storing = this.#busy === "storing";
+    return html`
+      <fieldset class="form import" ?disabled=${storing}>
+        <legend class="visually-hidden">What to import, and where to</legend>
+        ${this.#source()}
+        ${this.#where()}
+        <details class="import-permissions"><summary>Who may use the keys that are new</summary>
+          <p class="hint">They are yours alone until you name groups. Keys that are there keep their permissions.</p>
+          ${permissionsEditor(this.#permissions, {
+            tree: this.#tree,
+            error: this.#field === "permissions" ? this.#trouble : null,
+            onChange: (permissions) => { this.#permissions = permissions; this.#ask(); },
+          })}
+        </details>
+        ${this.#notice ? html`<p class="notice" role="status">${this.#notice}</p>` : nothing}
+        ${this.#busy === "asking" || this.#busy === "reading" ? html`
+          <label class="storing">${this.#busy === "reading" ? "Reading the file…" : "Looking what would happen…"} <progress></progress></label>` : nothing}
+        ${this.#list.element}
+        ${this.#plan && this.#number === 0 && this.#plan.invalid.length === 0 ? html`
+          <p class="notice">There is nothing to import: ${this.#plan.same.length > 0 ? "all of it is there already" : "the text has no keys in it"}.</p>` : nothing}
+        ${this.#plan?.invalid.length > 0 ? html`
+          <p class="notice">${count(this.#plan.invalid.length, "key")} can't be imported as the text has ${this.#plan.invalid.length === 1 ? "it" : "them"}. Mend the text, or:</p>
+          <label class="tick"><input type="checkbox" name="without" .checked=${this.#without} @change=${(event) => this.#tick("without", event)}>
+            Leave out what can't be imported</label>` : nothing}
+        ${this.#protected && this.#number > 0 ? html`
+          <label class="tick protected"><input type="checkbox" name="sure" .checked=${this.#sure} @change=${(event) => this.#tick("sure", event)}>
+            Yes, change ${this.#environment}</label>` : nothing}
+        ${this.#trouble && !["directory", "permissions"].includes(this.#field) ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
+        ${storing ? html`<label class="storing">Storing ${count(this.#number, "key")} in one step… <progress></progress></label>` : nothing}
+        <div class="dialog-actions">
+          <button type="button" class="button" @click=${() => this.#mayLeave() && this.#end()}>Cancel</button>
+          <button type="button" class="button primary" @click=${() => this.#store()}>
+            ${this.#number > 0 ? `Import ${count(this.#number, "key")} into ${this.#environment}` : "Import"}</button>
+        </div>
+      </fieldset>`;
+  }
+
+  #source() {
+    const large = this.#name !== null || this.#text.length > SHOWN;
+    const masked = this.#tree === "secrets" && !this.#seen;
+    const wrong = this.#field === "text";
+    return html`
+      <div class="import-source" @dragover=${(event) => event.preventDefault()}>
+        <label class="button import-file">Choose a file…<input type="file" class="visually-hidden" accept=".env,.json,.yaml,.yml,text/*,application/json"
+          @change=${(event) => this.#file(event)}></label>
+        ${large ? html`
+          <p class="import-name"><strong>${this.#name ?? "Pasted text"}</strong> <span class="quiet">${count(lines(this.#text), "line")}</span></p>
+          <button type="button" class="button" @click=${() => this.take("", null)}>Remove it</button>`
+        : html`<span class="hint">or drop one anywhere on the page, or paste:</span>`}
+      </div>
+      ${large ? nothing : html`
+        <label class="field"><span class="label">Text</span>
+          <textarea class="input import-text ${masked ? "masked" : ""}" rows="5" autocomplete="off" spellcheck="false" autocapitalize="off"
+            placeholder="DB__HOST=localhost" aria-invalid=${wrong ? "true" : nothing} .value=${this.#text}
+            @input=${(event) => { this.#text = event.target.value; this.#ask(); }}></textarea></label>
+        ${this.#tree === "secrets" ? html`
+          <label class="tick"><input type="checkbox" .checked=${this.#seen} @change=${(event) => { this.#seen = event.target.checked; this.#dialog.update(); }}>
+            Show the text</label>` : nothing}`}`;
+  }
+
+  async #file(event) {
+    const [file] = event.target.files;
+    event.target.value = "";
+    if (!file) return;
+    this.#busy = "reading";
+    this.#dialog.update();
+    const { text, trouble } = await textOf(file);
+    if (trouble) {
+      this.#busy = null;
+      this.#trouble = trouble;
+      this.#dialog.update();
+    } else {
+      this.take(text, file.name);
+    }
+  }
+
+  #where() {
+    const set = (changes) => {
+      if ("format" in changes) this.#format = changes.format || null;
+      if ("tree" in changes) this.#tree = changes.tree;
+      if ("environment" in changes) this.#environment = changes.environment;
+      if ("directory" in changes) this.#directory = changes.directory;
+      if ("doubled" in changes) this.#doubled = changes.doubled;
+      if ("case" in changes) this.#case = changes.case;
+      this.#notice = null;
+      this.#ask();
+    };
+    const option = (value, label, chosen) => html`<option value=${value} .selected=${chosen}>${label}</option>`;
+    const names = { dotenv: "dotenv", json: "JSON", yaml: "YAML" };
+    const wrong = this.#field === "directory" || this.#field === "key";
+    return html`
+      <div class="import-where">
+        <label class="field"><span class="label">Into the</span>
+          <select class="input" name="tree" @change=${(event) => set({ tree: event.target.value })}>
+            ${option("secrets", "secrets", this.#tree === "secrets")}${option("variables", "variables", this.#tree === "variables")}</select></label>
+        <label class="field"><span class="label">of</span>
+          <select class="input" name="environment" @change=${(event) => set({ environment: event.target.value })}>
+            ${state.about.environments.map(({ name }) => option(name, name, name === this.#environment))}</select></label>
+        <label class="field wide"><span class="label">Directory</span>
+          <input class="input" name="directory" .value=${this.#directory} placeholder="none" autocomplete="off" spellcheck="false"
+            aria-invalid=${wrong ? "true" : nothing} @input=${(event) => set({ directory: event.target.value })}></label>
+        <label class="field"><span class="label">Format</span>
+          <select class="input" name="format" @change=${(event) => set({ format: event.target.value })}>
+            ${option("", this.#plan && !this.#format ? `guessed: ${names[this.#guessed]}` : "guess", !this.#format)}
+            ${Object.entries(names).map(([value, label]) => option(value, label, this.#format === value))}</select></label>
+        <label class="field"><span class="label">Case of the keys</span>
+          <select class="input" name="case" @change=${(event) => set({ case: event.target.value })}>
+            ${option("kept", "as it is", this.#case === "kept")}${option("lower", "lower", this.#case === "lower")}${option("upper", "UPPER", this.#case === "upper")}</select></label>
+        <label class="tick"><input type="checkbox" name="doubled" .checked=${this.#doubled} @change=${(event) => set({ doubled: event.target.checked })}>
+          <span><code>__</code> in a name is a <code>/</code></span></label>
+      </div>
+      ${wrong ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}`;
+  }
+
+  #tick(name, event) {
+    if (name === "without") this.#without = event.target.checked;
+    else this.#sure = event.target.checked;
+    this.#trouble = null;
+    this.#dialog.update();
+  }
+
+  #after() {
+    const { back, added, changed, invalid, progress } = this.#done;
+    const lost = added + changed - (back ? back.added.length + back.changed.length : 0);
+    return html`
+      <div class="form import">
+        <p class="done" role="status">${this.#told()}</p>
+        ${invalid > 0 ? html`<p class="hint">${count(invalid, "key")} left out, as you chose.</p>` : nothing}
+        ${back === null && !this.#trouble ? html`<p class="hint">${changed > MOST
+          ? "So many changed keys can't be taken back here"
+          : "It can't be taken back here, since the keys couldn't be looked up"}; their values before are in the history of each key.</p>` : nothing}
+        ${back && lost > 0 ? html`<p class="hint">${count(lost, "key")} can't be taken back: somebody else has changed them since.</p>` : nothing}
+        ${back && changed > 0 && this.#busy !== "undoing" ? html`<p class="hint">Undo removes what was added in one step, and gives the changed keys their value before, one after another.</p>` : nothing}
+        ${this.#busy === "undoing" ? html`<label class="storing">Taking back… <progress max=${progress?.all ?? 1} .value=${progress?.done ?? 0}></progress></label>` : nothing}
+        ${this.#trouble ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
+        <div class="dialog-actions">
+          ${back && back.added.length + back.changed.length > 0 ? html`
+            <button type="button" class="button" ?disabled=${this.#busy !== null} @click=${() => this.#undo()}>Undo</button>` : nothing}
+          <button type="button" class="button primary" ?disabled=${this.#busy !== null} @click=${() => this.#dialog.close()}>Close</button>
+        </div>
+      </div>`;
+  }
+}
+
+/** How many lines a text has. */
+function lines(text) {
+  let number = text.endsWith("\n") ? 0 : 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) number++;
+  return number;
+}
