@@ -8,11 +8,11 @@
 import { ApiError, get, post } from "./api.js";
 import { openDialog } from "./dialog.js";
 import { PlanList, inWords, some } from "./plan.js";
-import { state } from "./state.js";
+import { environment, state } from "./state.js";
 import { announce, toast } from "./toast.js";
 import { MOST, stored, undo } from "./undo.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { count } from "./words.js";
+import { count, number } from "./words.js";
 
 /** Opens the dialog, for some keys or all below a prefix. `what` says in words which keys they are. */
 export function openCopy({ keys, prefix, from = state.environment, to, what }) {
@@ -137,7 +137,7 @@ class Copy {
   }
 
   get #protected() {
-    return state.about.environments.find((one) => one.name === this.#to)?.protected === true;
+    return environment(this.#to).protected;
   }
 
   async #store() {
@@ -200,7 +200,7 @@ class Copy {
 
   #told() {
     const { added, changed } = this.#done;
-    return `${count(added + changed, "key")} copied from ${this.#from} to ${this.#to}: ${added.toLocaleString("en")} added, ${changed.toLocaleString("en")} changed.`;
+    return `${count(added + changed, "key")} copied from ${this.#from} to ${this.#to}: ${number(added)} added, ${number(changed)} changed.`;
   }
 
   #body() {

@@ -12,11 +12,11 @@ import { openDialog } from "./dialog.js";
 import { text as textOf } from "./drop.js";
 import { permissionsEditor } from "./permissions.js";
 import { PlanList, inWords, some } from "./plan.js";
-import { state } from "./state.js";
+import { environment, state } from "./state.js";
 import { announce } from "./toast.js";
 import { MOST, stored, undo } from "./undo.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { count } from "./words.js";
+import { count, number } from "./words.js";
 
 /** More text than this isn't shown, and is looked at only when asked: the field would be slow. */
 const SHOWN = 256 * 1024;
@@ -88,23 +88,20 @@ class Import {
     if (open === this) open = null;
   }
 
-  #mayLeave() {
+  /** A file can be dropped once more; what was pasted, or typed, is asked for. */
+  async #mayLeave() {
     if (this.#busy === "storing" || this.#busy === "undoing") return false;
     if (this.#done || this.#name || this.#text.trim() === "") return true;
-    choose({
+    return (await choose({
       title: "Discard the text?",
       body: () => html`<p>What you pasted isn't imported yet.</p>`,
       choices: [{ label: "Discard", value: true, kind: "danger" }],
       cancel: "Keep it",
-    }).then((sure) => {
-      if (sure) this.#end();
-    });
-    return false;
+    })) === true;
   }
 
-  #end() {
-    this.#text = "";
-    this.#dialog.close();
+  async #cancel() {
+    if (await this.#mayLeave()) this.#dialog.close();
   }
 
   // --- The preview ---
@@ -172,7 +169,7 @@ class Import {
   }
 
   get #protected() {
-    return state.about.environments.find((one) => one.name === this.#environment)?.protected === true;
+    return environment(this.#environment).protected;
   }
 
   #lacks() {
@@ -235,7 +232,7 @@ class Import {
 
   #told() {
     const { added, changed } = this.#done;
-    return `${count(added + changed, "key")} imported into the ${this.#tree} of ${this.#environment}: ${added.toLocaleString("en")} added, ${changed.toLocaleString("en")} changed.`;
+    return `${count(added + changed, "key")} imported into the ${this.#tree} of ${this.#environment}: ${number(added)} added, ${number(changed)} changed.`;
   }
 
   async #undo() {
@@ -289,7 +286,7 @@ class Import {
         ${this.#trouble && !["directory", "permissions"].includes(this.#field) ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
         ${storing ? html`<label class="storing">Storing ${count(this.#number, "key")} in one step… <progress></progress></label>` : nothing}
         <div class="dialog-actions">
-          <button type="button" class="button" @click=${() => this.#mayLeave() && this.#end()}>Cancel</button>
+          <button type="button" class="button" @click=${() => this.#cancel()}>Cancel</button>
           <button type="button" class="button primary" @click=${() => this.#store()}>
             ${this.#number > 0 ? `Import ${count(this.#number, "key")} into ${this.#environment}` : "Import"}</button>
         </div>

@@ -9,7 +9,8 @@
 
 import { ApiError, post } from "./api.js";
 import { choose } from "./choose.js";
-import { state } from "./state.js";
+import { guard } from "./drafts.js";
+import { environment as environmentOf } from "./state.js";
 import { toast } from "./toast.js";
 import { undo } from "./undo.js";
 import { html, nothing } from "./vendor/lit-html.js";
@@ -30,9 +31,15 @@ export function onEdit(f) {
 /** Whether something would be lost. */
 export const unsaved = () => edit !== null && (edit.create || edit.text !== edit.original);
 
-addEventListener("beforeunload", (event) => {
-  if (unsaved()) event.preventDefault();
-});
+/** While something is being edited, the browser asks before it leaves the page. */
+let unguard = null;
+
+function become(next) {
+  edit = next;
+  unguard?.();
+  unguard = next ? guard(unsaved) : null;
+  changed();
+}
 
 /**
  * Begins to edit a cell, or leads to where it can be edited. Whether it did.
@@ -51,11 +58,10 @@ export async function begin(row, environment, { tree, environments }) {
   }
   if (here === MISSING) return tree === "secrets" ? form(row.key, environment, true) : add(row, environment, tree, environments);
   if (tree === "secrets" || !cell || !inPlace(cell)) return form(row.key, environment, false);
-  edit = {
+  become({
     tree, environment, key: row.key, create: false, original: cell.value, text: cell.value,
     version: cell.version, newline: cell.newline, from: null, busy: false, trouble: null,
-  };
-  changed();
+  });
   return true;
 }
 
@@ -80,11 +86,10 @@ async function add(row, environment, tree, environments) {
     return false;
   }
   const cell = source ? row.cells[source] : null;
-  edit = {
+  become({
     tree, environment, key: row.key, create: true, original: cell?.value ?? "", text: cell?.value ?? "",
     version: 0, newline: cell?.newline ?? false, from: source ?? null, busy: false, trouble: null,
-  };
-  changed();
+  });
   return true;
 }
 
@@ -92,10 +97,7 @@ export function type(text) {
   if (edit) edit.text = text;
 }
 
-export function leave() {
-  edit = null;
-  changed();
-}
+export const leave = () => become(null);
 
 /** Saves it; `sure` where the user was asked already. Whether it is saved, and the cell is one again. */
 export async function save(sure = false) {
@@ -105,16 +107,15 @@ export async function save(sure = false) {
     leave();
     return true;
   }
-  if (!sure && isProtected(mine.environment) && !(await confirmed(mine))) return false;
+  if (!sure && environmentOf(mine.environment).protected && !(await confirmed(mine))) return false;
   if (edit !== mine) return false;
   mine.busy = true;
   mine.trouble = null;
   changed();
   try {
     const { stored } = await post("/api/put", question(mine));
-    if (edit === mine) edit = null;
+    if (edit === mine) leave();
     told(mine, stored.find((one) => one.environment === mine.environment)?.version);
-    changed();
     return true;
   } catch (error) {
     mine.busy = false;
@@ -124,8 +125,6 @@ export async function save(sure = false) {
     return edit === null;
   }
 }
-
-const isProtected = (environment) => state.about?.environments.find((one) => one.name === environment)?.protected === true;
 
 function question(mine) {
   const question = {
@@ -191,7 +190,7 @@ async function conflict(mine, theirs) {
     cancel: "Go on editing",
   });
   if (answer === "theirs") {
-    edit = null;
+    leave();
   } else if (answer === "mine" || text !== null) {
     // What was seen is what the next save rests on.
     mine.create = false;

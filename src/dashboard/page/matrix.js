@@ -12,16 +12,51 @@ import { get, post } from "./api.js";
 import { onChange } from "./live.js";
 import { begin, editing, leave, onEdit, save, type } from "./matrix-edit.js";
 import { CLOSED, MISSING, MatrixModel, PRESENT } from "./matrix-model.js";
-import { state } from "./state.js";
+import { environment as environmentOf, state } from "./state.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { repeat } from "./vendor/repeat.js";
+import { repeat } from "./vendor/directives/repeat.js";
 import { place, slice } from "./virtual.js";
-import { ago, count } from "./words.js";
+import { ago, count, exact, number } from "./words.js";
 
 const narrow = matchMedia("(max-width: 45rem)");
 const WIDE_ROW = 38, NARROW_ROW = 68;
 
-export class MatrixView {
+/** The view, for the tree that is looked at. */
+export function renderMatrix({ tree = state.tree } = {}) {
+  const environments = state.about.environments.map((one) => one.name);
+  if (environments.length < 2) {
+    return html`<div class="matrix-empty"><p>This mount shows ${environments[0] ?? "no environment"} alone: there is nothing beside it to compare.</p></div>`;
+  }
+  return html`<keyfs-matrix class="matrix" .tree=${tree}></keyfs-matrix>`;
+}
+
+class Matrix extends HTMLElement {
+  #tree = null;
+  #view = null;
+
+  set tree(tree) {
+    if (tree === this.#tree) return;
+    this.#tree = tree;
+    if (this.isConnected) this.#begin();
+  }
+
+  connectedCallback() {
+    this.#begin();
+  }
+
+  disconnectedCallback() {
+    this.#view?.end();
+    this.#view = null;
+  }
+
+  #begin() {
+    this.#view?.end();
+    this.#view = new MatrixView(this, { tree: this.#tree, environments: state.about.environments.map((one) => one.name) });
+    this.#view.start();
+  }
+}
+
+class MatrixView {
   #element;
   #tree;
   #model = null;
@@ -143,26 +178,24 @@ export class MatrixView {
   #template() {
     const model = this.#model;
     return html`
-      <div class="matrix">
-        ${this.#bar()}
-        ${this.#summary()}
-        ${this.#elsewhere()}
-        ${model.trouble && model.rows.length === 0
+      ${this.#bar()}
+      ${this.#summary()}
+      ${this.#elsewhere()}
+      ${model.trouble && model.rows.length === 0
           ? html`<div class="matrix-empty" role="alert"><p>${model.trouble.message}</p>
               <button type="button" class="button" @click=${() => model.load()}>Try again</button></div>`
           : model.loading && model.rows.length === 0
             ? html`<div class="matrix-empty" aria-busy="true"><p>Asking which keys there are…</p></div>`
-            : model.shown.length === 0 ? this.#empty() : this.#grid()}
-      </div>`;
+            : model.shown.length === 0 ? this.#empty() : this.#grid()}`;
   }
 
   #bar() {
     const { kind, environment } = this.#model.filter;
     const { counts } = this.#model;
     const done = counts.compared === counts.to_compare;
-    const button = (name, label, number, about) => html`
+    const button = (name, label, size, about) => html`
       <button type="button" class="segment" aria-pressed=${String(kind === name && !environment)}
-        @click=${() => this.#filter({ kind: name, environment: null })}>${label} <span class="segment-count" aria-label=${about}>${number}</span></button>`;
+        @click=${() => this.#filter({ kind: name, environment: null })}>${label} <span class="segment-count" aria-label=${about}>${size}</span></button>`;
     return html`
       <div class="matrix-bar">
         <label class="matrix-search"><span class="visually-hidden">Filter keys</span>
@@ -203,14 +236,14 @@ export class MatrixView {
     return html`
       <div class="matrix-summary">
         <p role="status" class="matrix-count">${loading ? "Counting…" : html`
-          ${count(counts.keys, "key")}: ${counts.missing.toLocaleString("en")} missing somewhere,
-          ${done ? `${counts.differs.toLocaleString("en")} differ` : `${counts.differs.toLocaleString("en")} differ so far`}${
-            counts.unknown > 0 ? `, ${counts.unknown.toLocaleString("en")} you may not compare` : nothing}${
+          ${count(counts.keys, "key")}: ${number(counts.missing)} missing somewhere,
+          ${done ? `${number(counts.differs)} differ` : `${number(counts.differs)} differ so far`}${
+            counts.unknown > 0 ? `, ${number(counts.unknown)} you may not compare` : nothing}${
             filtered ? html`; <strong>${count(shown.length, "key")} shown</strong>` : nothing}`}</p>
         ${loading || done ? nothing : html`
           <label class="matrix-progress">Comparing values
             <progress max=${counts.to_compare} .value=${counts.compared}></progress>
-            <span>${counts.compared.toLocaleString("en")} of ${counts.to_compare.toLocaleString("en")}</span></label>`}
+            <span>${number(counts.compared)} of ${number(counts.to_compare)}</span></label>`}
         ${trouble && this.#model.rows.length > 0 ? html`<p class="matrix-trouble" role="alert">${trouble.message}</p>` : nothing}
       </div>`;
   }
@@ -272,22 +305,18 @@ export class MatrixView {
             <div role="row" aria-rowindex="1" class="matrix-heads">
               <div role="columnheader" aria-colindex="1" class="matrix-key">Key</div>
               ${this.#chosen.map((name, at) => html`
-                <div role="columnheader" aria-colindex=${at + 2} class="matrix-environment ${this.#isProtected(name) ? "protected" : ""}">
+                <div role="columnheader" aria-colindex=${at + 2} class="matrix-environment ${environmentOf(name).protected ? "protected" : ""}">
                   <span class="matrix-name">${name}</span>
                   <button type="button" class="matrix-lacking" aria-pressed=${String(filter.kind === "missing" && filter.environment === name)}
                     title="Show the keys that are missing from ${name}" ?disabled=${!lacking[name]}
                     @click=${() => this.#filter(filter.environment === name ? { kind: "all", environment: null } : { kind: "missing", environment: name })}
-                    >${(lacking[name] ?? 0).toLocaleString("en")} missing</button>
+                    >${number(lacking[name] ?? 0)} missing</button>
                 </div>`)}
             </div>
           </div>
           <div role="rowgroup" class="matrix-body">${repeat(rows, ({ row }) => row.key, ({ row, index }) => this.#row(row, index))}</div>
         </div>
       </div>`;
-  }
-
-  #isProtected(name) {
-    return state.about?.environments.find((one) => one.name === name)?.protected === true;
   }
 
   #row(row, index) {
@@ -333,7 +362,7 @@ export class MatrixView {
     if (this.#tree === "secrets") {
       const closed = cell.kind === "denied";
       return html`<span class="set"><span aria-hidden="true">${closed ? "◌" : "●"}</span> set${closed ? html`<span class="quiet">, may not be read</span>` : nothing}</span>
-        <span class="quiet matrix-when" title="version ${cell.version}, ${cell.modified}">${cell.modified_by ? `${cell.modified_by}, ` : ""}${ago(cell.modified)}</span>`;
+        <span class="quiet matrix-when" title="version ${cell.version}, ${exact(cell.modified)}">${cell.modified_by ? `${cell.modified_by}, ` : ""}${ago(cell.modified)}</span>`;
     }
     if (cell.kind === "denied") return html`<span class="quiet">may not be read</span>`;
     if (cell.kind === "expired") return html`<span class="quiet">expired</span>`;
@@ -541,6 +570,8 @@ export class MatrixView {
     openMenu({ items, at, label: `Menu of ${key}` });
   }
 }
+
+customElements.define("keyfs-matrix", Matrix);
 
 /** A key whose last part stands out. */
 function path(key) {

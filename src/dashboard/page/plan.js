@@ -4,7 +4,7 @@
 
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { place, slice } from "./virtual.js";
-import { count } from "./words.js";
+import { number } from "./words.js";
 
 /** The parts of a plan, in the order in which they are to be looked at. */
 const PARTS = [
@@ -79,9 +79,9 @@ export class PlanList {
       </div>`;
   }
 
-  #button(name, label, number) {
+  #button(name, label, size) {
     return html`<button type="button" class="segment" aria-pressed=${String(this.#part === name)}
-      @click=${() => this.#choose(name)}>${label} <span class="segment-count">${number.toLocaleString("en")}</span></button>`;
+      @click=${() => this.#choose(name)}>${label} <span class="segment-count">${number(size)}</span></button>`;
   }
 
   #row(entry, index) {
@@ -114,12 +114,12 @@ function shown(value) {
 /** What a plan comes to, in words: "10 added, 2 changed". */
 export function inWords(plan) {
   const parts = PARTS.filter((part) => plan[part.name]?.length);
-  return parts.length === 0 ? "nothing" : parts.map((part) => `${plan[part.name].length.toLocaleString("en")} ${part.label}`).join(", ");
+  return parts.length === 0 ? "nothing" : parts.map((part) => `${number(plan[part.name].length)} ${part.label}`).join(", ");
 }
 
 /** "A, B and 3 more". */
 export function some(names, most = 3) {
   const rest = names.length - most;
   if (rest <= 0) return names.join(", ");
-  return `${names.slice(0, most).join(", ")} and ${count(rest, "more", "more")}`;
+  return `${names.slice(0, most).join(", ")} and ${number(rest)} more`;
 }
