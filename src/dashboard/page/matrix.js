@@ -381,7 +381,8 @@ class MatrixView {
         aria-invalid=${edit.trouble ? "true" : nothing}
         @input=${(event) => type(event.target.value)} @keydown=${(event) => this.#editorKey(event)}>
       <div class="matrix-help ${edit.trouble ? "wrong" : ""}" id=${help} role=${edit.trouble ? "alert" : nothing}>
-        ${edit.trouble ?? html`${edit.from ? html`As in ${edit.from}. ` : nothing}<kbd>Enter</kbd> ${edit.busy ? "saving…" : edit.create ? "adds" : "saves"} · <kbd>Esc</kbd> leaves`}
+        ${edit.trouble ?? html`${edit.busy ? `Saving in ${edit.environment}…` : html`${edit.from ? html`As in ${edit.from}. ` : nothing}<kbd>Enter</kbd> ${
+          edit.create ? "adds to" : "saves in"} ${edit.environment} · <kbd>Esc</kbd> leaves`}`}
       </div>`;
   }
 
