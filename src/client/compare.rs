@@ -5,7 +5,7 @@
 use super::details::spread;
 use super::facts::Facts;
 use super::value::{Value, read, without_newline};
-use super::{Entry, Error, Scope, list};
+use super::{Entry, Error, Scope, list, why};
 use crate::key::Tree;
 
 /// How a key differs.
@@ -60,8 +60,8 @@ fn values(first: &Scope, second: &Scope, tree: Tree, key: &str) -> Result<Option
 /// A key in several environments.
 #[derive(Debug)]
 pub struct Across {
-    /// Whether its values differ where it is there; `None` where it is in fewer than two, or where the caller may not read all of
-    /// them. A newline at the end makes no difference.
+    /// Whether its values differ where it is there; `None` where it is in fewer than two, where the caller may not read all of
+    /// them, or where secrets weren't to be opened. A newline at the end makes no difference.
     pub differs: Option<bool>,
     /// What it is in each, in their order.
     pub cells: Vec<Cell>,
@@ -101,15 +101,16 @@ impl std::fmt::Debug for Content {
     }
 }
 
-/// What each key is in several environments.
+/// What each key is in several environments. Whether secrets differ is found out by opening them, each a decision on record:
+/// without `opened` none is.
 ///
 /// # Errors
 ///
 /// That one can't be looked at for another reason than permission.
-pub fn across(scopes: &[Scope], tree: Tree, keys: &[String]) -> Result<Vec<Across>, Error> {
+pub fn across(scopes: &[Scope], tree: Tree, keys: &[String], opened: bool) -> Result<Vec<Across>, Error> {
     spread(keys, |key| {
         let entries = scopes.iter().map(|scope| scope.entry(tree, key)).collect::<Result<Vec<_>, _>>()?;
-        let seen = entries.iter().map(see).collect::<Result<Vec<_>, _>>()?;
+        let seen = entries.iter().map(|entry| see(entry, opened)).collect::<Result<Vec<_>, _>>()?;
         let differs = differs(&seen);
         let cells = seen.into_iter().map(Seen::into_cell).collect();
         Ok(Across { differs, cells })
@@ -123,24 +124,35 @@ enum Seen {
     Present { facts: Facts, content: Content, secret: Option<Value> },
 }
 
-fn see(entry: &Entry) -> Result<Seen, Error> {
+fn see(entry: &Entry, opened: bool) -> Result<Seen, Error> {
     let facts = match Facts::of(entry) {
         Ok(facts) => facts,
         Err(Error::NotFound { .. } | Error::IsDirectory(_) | Error::BelowKey { .. }) => return Ok(Seen::Missing),
         Err(Error::Denied { .. }) => return Ok(Seen::Closed),
         Err(error) => return Err(error),
     };
+    if entry.is_secret() && !opened {
+        return unopened(entry, facts);
+    }
     Ok(match (read(entry), entry.is_secret()) {
         (Ok(value), true) => Seen::Present { facts, content: Content::Secret, secret: Some(value) },
         (Ok(value), false) => Seen::Present { facts, content: Content::Value(value), secret: None },
-        (Err(Error::Denied { .. } | Error::Expired(_)), true) => {
-            Seen::Present { facts, content: Content::Secret, secret: None }
-        }
-        (Err(Error::Denied { .. }), false) => Seen::Present { facts, content: Content::Denied, secret: None },
-        (Err(Error::Expired(_)), false) => Seen::Present { facts, content: Content::Expired, secret: None },
+        (Err(Error::Denied { .. }), _) => Seen::Present { facts, content: Content::Denied, secret: None },
+        (Err(Error::Expired(_)), _) => Seen::Present { facts, content: Content::Expired, secret: None },
         (Err(Error::NotFound { .. }), _) => Seen::Missing,
         (Err(error), _) => return Err(error),
     })
+}
+
+/// A secret that isn't opened: what the mount says of it.
+fn unopened(entry: &Entry, facts: Facts) -> Result<Seen, Error> {
+    let content = match why::own(entry) {
+        Ok(answers) if answers.read.allowed => Content::Secret,
+        Ok(_) => Content::Denied,
+        Err(Error::NotFound { .. }) => return Ok(Seen::Missing),
+        Err(error) => return Err(error),
+    };
+    Ok(Seen::Present { facts, content, secret: None })
 }
 
 impl Seen {

@@ -24,6 +24,9 @@ pub(super) struct Wanted {
     /// Whether the values of variables are told.
     #[serde(default)]
     values: bool,
+    /// Whether secrets are opened to see if they differ: each time a decision on record.
+    #[serde(default)]
+    secrets: bool,
 }
 
 #[derive(Serialize)]
@@ -68,7 +71,7 @@ impl Wanted {
             return Err(Failure::malformed("a request like this is about at most 16 environments at once"));
         }
         let scopes = self.environments.iter().map(|name| api.scope(name)).collect::<Result<Vec<_>, _>>()?;
-        let found = across(&scopes, self.tree.tree(), &self.keys)?;
+        let found = across(&scopes, self.tree.tree(), &self.keys, self.secrets)?;
         let item = |(key, Across { differs, cells }): (&String, Across)| {
             let cells = self.environments.iter().zip(cells).map(|(environment, cell)| self.shown(environment, cell));
             Item { key: key.clone(), differs, cells: cells.collect() }

@@ -37,6 +37,9 @@ pub(super) struct Wanted {
     case: Letters,
     /// Of the keys that are new.
     permissions: Option<Wished>,
+    /// Whether the rest is stored where something can't be.
+    #[serde(default)]
+    leave_out_invalid: bool,
     preview: bool,
     /// That of the preview.
     digest: Option<String>,
@@ -92,6 +95,13 @@ struct Invalid {
     why: String,
 }
 
+/// Where a text can't be read, in lines and characters, the first being 1.
+#[derive(Serialize)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
 pub(super) async fn import(State(api): State<Api>, Said(wanted): Said<Wanted>) -> Result<Response, Failure> {
     api.answer(move |api| wanted.import(api)).await
 }
@@ -109,7 +119,7 @@ impl Wanted {
         if self.preview {
             return Ok(looked(None));
         }
-        if let Some(problem) = import.plan.invalid.first() {
+        if let Some(problem) = import.plan.invalid.first().filter(|_| !self.leave_out_invalid) {
             let failure = Failure::invalid("text", format!("{problem}; nothing was stored"));
             return Err(failure.with_current(Some(looked(None))));
         }
@@ -130,7 +140,8 @@ impl Wanted {
         let mapping = Mapping { double_underscore: self.double_underscore, case };
         let wrong = |error: ReadError| {
             let message = format!("this can't be read as {}: {error}", format.as_str());
-            Failure::invalid_at("text", error.column, message)
+            let place = Place { line: error.line, column: error.column };
+            Failure::invalid_at("text", error.column, message).with_current(Some(place))
         };
         let parsed = formats::read(format, self.text.0.as_bytes(), &mapping).map_err(wrong)?;
         Ok(below(&self.directory, parsed))

@@ -2,7 +2,6 @@
 
 import { ApiError, get } from "./api.js";
 import { openDialog } from "./dialog.js";
-import { some } from "./plan.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
@@ -58,7 +57,7 @@ class Export {
   async #fetch() {
     const question = ++this.#question;
     try {
-      const answer = await get("/api/export", { environment: this.#environment, format: this.#format, prefix: this.#directory });
+      const answer = await get("/api/export", { environment: this.#environment, format: this.#format, prefix: this.#directory && `${this.#directory}/` });
       if (question !== this.#question) return;
       this.#answer = answer;
     } catch (error) {
@@ -128,7 +127,7 @@ class Export {
       ${this.#trouble ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
       ${answer ? html`
         ${answer.left_out.length > 0 ? html`
-          <details class="notice"><summary>${count(answer.left_out.length, "key")} left out, since you may not read ${answer.left_out.length === 1 ? "it" : "them"} or ${answer.left_out.length === 1 ? "it has" : "they have"} expired: ${some(answer.left_out)}</summary>
+          <details class="notice"><summary>${count(answer.left_out.length, "key")} left out: you may not read ${answer.left_out.length === 1 ? `it, it has expired, or ${format.label} can't hold it` : `them, they have expired, or ${format.label} can't hold them`}</summary>
             <ul class="export-left">${answer.left_out.map((key) => html`<li><code class="key">${key}</code></li>`)}</ul></details>` : nothing}
         ${answer.text.trim() === "" || answer.text.trim() === "{}"
           ? html`<p class="notice">There are no variables to export${this.#directory ? html` below <code class="key">${this.#directory}/</code>` : nothing} in ${this.#environment}.</p>`

@@ -16,7 +16,7 @@ import { environment, state } from "./state.js";
 import { announce } from "./toast.js";
 import { MOST, stored, undo } from "./undo.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { count, number } from "./words.js";
+import { count, list, number } from "./words.js";
 
 /** More text than this isn't shown, and is looked at only when asked: the field would be slow. */
 const SHOWN = 256 * 1024;
@@ -51,6 +51,9 @@ class Import {
   #busy = null;
   #trouble = null;
   #field = null;
+  #line = null;
+  /** The lines that the user had left out. */
+  #gone = [];
   #notice = null;
   #done = null;
   #question = 0;
@@ -74,6 +77,7 @@ class Import {
     this.#text = text ?? "";
     this.#name = name ?? null;
     this.#done = null;
+    this.#gone = [];
     const ending = /\.(json|ya?ml)$|(?:^|\.)env(?:\.[\w-]+)?$/i.exec(this.#name ?? "");
     this.#format = !ending ? null : !ending[1] ? "dotenv" : ending[1].toLowerCase() === "json" ? "json" : "yaml";
     this.#ask(0);
@@ -110,7 +114,7 @@ class Import {
   #ask(after = 300) {
     clearTimeout(this.#timer);
     this.#question++;
-    this.#trouble = this.#field = null;
+    this.#trouble = this.#field = this.#line = null;
     this.#sure = this.#without = false;
     this.#plan = this.#digest = null;
     if (this.#text.trim() === "") {
@@ -156,6 +160,25 @@ class Import {
   #failed(error) {
     this.#trouble = error.message;
     this.#field = error.field;
+    this.#line = error.field === "text" ? (error.current?.line ?? null) : null;
+  }
+
+  /** Takes a line out of the text that can't be read; the others keep their numbers. */
+  #leaveOut(line) {
+    const lines = this.#text.split("\n");
+    lines[line - 1] = "";
+    this.#gone.push(line);
+    this.#text = lines.join("\n");
+    this.#ask(0);
+  }
+
+  /** Shows where the text can't be read. */
+  #goTo(line) {
+    const field = this.#dialog.element.querySelector(".import-text");
+    const from = this.#text.split("\n").slice(0, line - 1).reduce((at, text) => at + text.length + 1, 0);
+    const to = this.#text.indexOf("\n", from);
+    field.focus();
+    field.setSelectionRange(from, to < 0 ? this.#text.length : to);
   }
 
   #show(plan) {
@@ -273,6 +296,7 @@ class Import {
         ${this.#notice ? html`<p class="notice" role="status">${this.#notice}</p>` : nothing}
         ${this.#busy === "asking" || this.#busy === "reading" ? html`
           <label class="storing">${this.#busy === "reading" ? "Reading the file…" : "Looking what would happen…"} <progress></progress></label>` : nothing}
+        ${this.#gone.length > 0 ? html`<p class="notice">Left out, as you chose: line ${list(this.#gone.map(String))}.</p>` : nothing}
         ${this.#list.element}
         ${this.#plan && this.#number === 0 && this.#plan.invalid.length === 0 ? html`
           <p class="notice">There is nothing to import: ${this.#plan.same.length > 0 ? "all of it is there already" : "the text has no keys in it"}.</p>` : nothing}
@@ -280,10 +304,15 @@ class Import {
           <p class="notice">${count(this.#plan.invalid.length, "key")} can't be imported as the text has ${this.#plan.invalid.length === 1 ? "it" : "them"}. Mend the text, or:</p>
           <label class="tick"><input type="checkbox" name="without" .checked=${this.#without} @change=${(event) => this.#tick("without", event)}>
             Leave out what can't be imported</label>` : nothing}
+        ${this.#trouble && !["directory", "permissions"].includes(this.#field) ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
+        ${this.#line ? html`
+          <div class="import-line">
+            ${this.#large ? nothing : html`<button type="button" class="button" @click=${() => this.#goTo(this.#line)}>Go to line ${this.#line}</button>`}
+            ${(this.#format ?? "dotenv") === "dotenv" ? html`<button type="button" class="button" @click=${() => this.#leaveOut(this.#line)}>Leave line ${this.#line} out</button>` : nothing}
+          </div>` : nothing}
         ${this.#protected && this.#number > 0 ? html`
           <label class="tick protected"><input type="checkbox" name="sure" .checked=${this.#sure} @change=${(event) => this.#tick("sure", event)}>
             Yes, change ${this.#environment}</label>` : nothing}
-        ${this.#trouble && !["directory", "permissions"].includes(this.#field) ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
         ${storing ? html`<label class="storing">Storing ${count(this.#number, "key")} in one step… <progress></progress></label>` : nothing}
         <div class="dialog-actions">
           <button type="button" class="button" @click=${() => this.#cancel()}>Cancel</button>
@@ -293,8 +322,13 @@ class Import {
       </fieldset>`;
   }
 
+  /** Whether the text is too much to be shown, or a file's, which is mended where it is. */
+  get #large() {
+    return this.#name !== null || this.#text.length > SHOWN;
+  }
+
   #source() {
-    const large = this.#name !== null || this.#text.length > SHOWN;
+    const large = this.#large;
     const masked = this.#tree === "secrets" && !this.#seen;
     const wrong = this.#field === "text";
     return html`

@@ -55,6 +55,8 @@ export class MatrixModel {
   /** How many keys each environment lacks. */
   lacking = {};
   loading = true;
+  /** Whether values are compared: of variables always, of secrets once the user says so, since each is opened for it. */
+  compares;
   /** What went wrong last, for whoever looks on. */
   trouble = null;
   filter = { kind: "all", environment: null, text: "" };
@@ -75,6 +77,7 @@ export class MatrixModel {
   constructor({ tree, environments, ask, changed }) {
     this.tree = tree;
     this.environments = environments;
+    this.compares = tree === "variables";
     this.#ask = ask;
     this.#changed = changed;
   }
@@ -100,6 +103,13 @@ export class MatrixModel {
 
   row(key) {
     return this.#byKey.get(key);
+  }
+
+  /** Compares secrets from now on. */
+  compare() {
+    this.compares = true;
+    this.#compareAll();
+    this.#changed();
   }
 
   /** Which keys an environment has, asked anew; and once more where a change came meanwhile, which the list may lack. */
@@ -296,18 +306,22 @@ export class MatrixModel {
     this.#asking = true;
     while (this.#wanted.length > 0 && !this.#ended) {
       const rows = this.#wanted.splice(0, PORTION).filter((row) => !row.asked);
-      if (rows.length > 0 && !(await this.#compare(rows, this.tree === "variables"))) await pause(RETRY);
+      if (rows.length > 0 && !(await this.#compare(rows, true))) await pause(RETRY);
     }
     this.#asking = false;
   }
 
-  /** Asks about some rows, and with `values` also for what is in their cells. Whether there was an answer. */
-  async #compare(rows, values, cells = true) {
+  /** Asks about some rows: for what is in their cells, or whether they differ. Whether there was an answer. */
+  async #compare(rows, cells) {
     const stamps = rows.map((row) => row.stamp);
     const environments = this.environments;
     if (cells) rows.forEach((row) => (row.asked = true));
     try {
-      const question = { tree: this.tree, environments, keys: rows.map((row) => row.key), values };
+      const isSecret = this.tree === "secrets";
+      const question = {
+        tree: this.tree, environments, keys: rows.map((row) => row.key),
+        values: cells && !isSecret, secrets: !cells && isSecret,
+      };
       const { items } = await this.#ask.compare(question);
       if (this.#ended) return false;
       const answers = new Map(items.map((item) => [item.key, item]));
@@ -332,7 +346,7 @@ export class MatrixModel {
       if (!(cell.environment in row.here)) continue;
       row.here[cell.environment] = { present: PRESENT, closed: CLOSED }[cell.state] ?? MISSING;
     }
-    row.differs = item.differs;
+    if (!cells || this.tree === "variables") row.differs = item.differs;
     if (cells) {
       row.cells = Object.fromEntries((item.cells ?? []).map((cell) => [cell.environment, cell]));
       row.stale = false;
@@ -353,13 +367,13 @@ export class MatrixModel {
 
   /** Compares what hasn't been compared, a portion at a time, whoever looks at it. */
   async #compareAll() {
-    if (this.#comparing || this.loading || this.#ended) return;
+    if (!this.compares || this.#comparing || this.loading || this.#ended) return;
     this.#comparing = true;
     while (!this.#ended) {
       const rows = await this.#uncompared();
       if (rows.length === 0) break;
       if (document.hidden) await new Promise((resume) => document.addEventListener("visibilitychange", resume, { once: true }));
-      if (!(await this.#compare(rows, false, false)) && !this.#ended) await pause(RETRY);
+      if (!(await this.#compare(rows, false)) && !this.#ended) await pause(RETRY);
     }
     this.#comparing = false;
     this.#changed();

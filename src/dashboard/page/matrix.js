@@ -9,7 +9,7 @@
 // deliberately never shows a secret: whether two differ is the server's yes or no.
 
 import { get, post } from "./api.js";
-import { onChange } from "./live.js";
+import { onChange, onLost } from "./live.js";
 import { begin, editing, leave, onEdit, save, type } from "./matrix-edit.js";
 import { CLOSED, MISSING, MatrixModel, PRESENT } from "./matrix-model.js";
 import { environment as environmentOf, state } from "./state.js";
@@ -21,42 +21,7 @@ import { ago, count, exact, number } from "./words.js";
 const narrow = matchMedia("(max-width: 45rem)");
 const WIDE_ROW = 38, NARROW_ROW = 68;
 
-/** The view, for the tree that is looked at. */
-export function renderMatrix({ tree = state.tree } = {}) {
-  const environments = state.about.environments.map((one) => one.name);
-  if (environments.length < 2) {
-    return html`<div class="matrix-empty"><p>This mount shows ${environments[0] ?? "no environment"} alone: there is nothing beside it to compare.</p></div>`;
-  }
-  return html`<keyfs-matrix class="matrix" .tree=${tree}></keyfs-matrix>`;
-}
-
-class Matrix extends HTMLElement {
-  #tree = null;
-  #view = null;
-
-  set tree(tree) {
-    if (tree === this.#tree) return;
-    this.#tree = tree;
-    if (this.isConnected) this.#begin();
-  }
-
-  connectedCallback() {
-    this.#begin();
-  }
-
-  disconnectedCallback() {
-    this.#view?.end();
-    this.#view = null;
-  }
-
-  #begin() {
-    this.#view?.end();
-    this.#view = new MatrixView(this, { tree: this.#tree, environments: state.about.environments.map((one) => one.name) });
-    this.#view.start();
-  }
-}
-
-class MatrixView {
+export class MatrixView {
   #element;
   #tree;
   #model = null;
@@ -76,6 +41,10 @@ class MatrixView {
   }
 
   start() {
+    if (this.#all.length < 2) {
+      render(html`<div class="matrix-empty"><p>This mount shows ${this.#all[0] ?? "no environment"} alone: there is nothing beside it to compare.</p></div>`, this.#element);
+      return;
+    }
     this.#model = new MatrixModel({
       tree: this.#tree,
       environments: this.#chosen,
@@ -90,7 +59,7 @@ class MatrixView {
       this.#draw();
       if (edit) this.#focusEditor();
     });
-    this.#ends.push(onChange((change) => this.#heard(change)));
+    this.#ends.push(onChange((change) => this.#model.heard(change)), onLost(() => this.#model.lost()));
     const again = () => this.#later();
     narrow.addEventListener("change", again);
     addEventListener("resize", again);
@@ -108,9 +77,11 @@ class MatrixView {
     render(nothing, this.#element);
   }
 
-  #heard(change) {
-    if (change.kind === "lost") this.#model.lost();
-    else this.#model.heard(change);
+  /** Takes the focus, where there is something to have it. */
+  focus() {
+    if (!this.#model?.shown.length) return false;
+    this.#focus(false);
+    return true;
   }
 
   get #rowHeight() {
@@ -178,6 +149,7 @@ class MatrixView {
   #template() {
     const model = this.#model;
     return html`
+      <div class="matrix">
       ${this.#bar()}
       ${this.#summary()}
       ${this.#elsewhere()}
@@ -186,13 +158,14 @@ class MatrixView {
               <button type="button" class="button" @click=${() => model.load()}>Try again</button></div>`
           : model.loading && model.rows.length === 0
             ? html`<div class="matrix-empty" aria-busy="true"><p>Asking which keys there are…</p></div>`
-            : model.shown.length === 0 ? this.#empty() : this.#grid()}`;
+            : model.shown.length === 0 ? this.#empty() : this.#grid()}
+      </div>`;
   }
 
   #bar() {
     const { kind, environment } = this.#model.filter;
     const { counts } = this.#model;
-    const done = counts.compared === counts.to_compare;
+    const done = counts.compared >= counts.to_compare;
     const button = (name, label, size, about) => html`
       <button type="button" class="segment" aria-pressed=${String(kind === name && !environment)}
         @click=${() => this.#filter({ kind: name, environment: null })}>${label} <span class="segment-count" aria-label=${about}>${size}</span></button>`;
@@ -204,7 +177,7 @@ class MatrixView {
         <div class="segments" role="group" aria-label="Show">
           ${button("all", "All", counts.keys, `${counts.keys} keys`)}
           ${button("missing", "Missing", counts.missing, `${counts.missing} keys missing somewhere`)}
-          ${button("differs", "Differ", done ? counts.differs : `${counts.differs}…`, `${counts.differs} keys that differ${done ? "" : " so far"}`)}
+          ${this.#model.compares ? button("differs", "Differ", done ? counts.differs : `${counts.differs}…`, `${counts.differs} keys that differ${done ? "" : " so far"}`) : nothing}
           ${counts.unknown > 0 ? button("unknown", "Unknown", counts.unknown, `${counts.unknown} keys that you may not compare`) : nothing}
         </div>
         ${this.#all.length > 2 ? this.#environments() : nothing}
@@ -230,17 +203,20 @@ class MatrixView {
   }
 
   #summary() {
-    const { counts, loading, filter, shown, trouble } = this.#model;
+    const { counts, loading, filter, shown, trouble, compares } = this.#model;
     const done = counts.compared >= counts.to_compare;
     const filtered = filter.text || filter.kind !== "all";
     return html`
       <div class="matrix-summary">
         <p role="status" class="matrix-count">${loading ? "Counting…" : html`
-          ${count(counts.keys, "key")}: ${number(counts.missing)} missing somewhere,
-          ${done ? `${number(counts.differs)} differ` : `${number(counts.differs)} differ so far`}${
+          ${count(counts.keys, "key")}: ${number(counts.missing)} missing somewhere${
+            !compares ? nothing : done ? `, ${number(counts.differs)} differ` : `, ${number(counts.differs)} differ so far`}${
             counts.unknown > 0 ? `, ${number(counts.unknown)} you may not compare` : nothing}${
             filtered ? html`; <strong>${count(shown.length, "key")} shown</strong>` : nothing}`}</p>
-        ${loading || done ? nothing : html`
+        ${loading || compares || counts.to_compare === 0 ? nothing : html`
+          <span class="matrix-ask"><button type="button" class="button" @click=${() => this.#model.compare()}>Compare values</button>
+            <span class="quiet">Opens each secret on the server that you may read, and shows none. Each opening is in the audit log.</span></span>`}
+        ${loading || done || !compares ? nothing : html`
           <label class="matrix-progress">Comparing values
             <progress max=${counts.to_compare} .value=${counts.compared}></progress>
             <span>${number(counts.compared)} of ${number(counts.to_compare)}</span></label>`}
@@ -571,8 +547,6 @@ class MatrixView {
     openMenu({ items, at, label: `Menu of ${key}` });
   }
 }
-
-customElements.define("keyfs-matrix", Matrix);
 
 /** A key whose last part stands out. */
 function path(key) {
