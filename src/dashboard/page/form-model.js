@@ -14,7 +14,7 @@ const NO_PERMISSIONS = { users: [], groups: [], others: "" };
 
 const encoder = new TextEncoder();
 
-/** A form for a new key. `known` are the keys that are there, for what a key can be below. */
+/** A form for a new key. */
 export function newModel({ tree, key = "", environments }) {
   return { mode: "add", tree, key, environments, confirmed: [], value: emptyValue(), expires: "", permissions: NO_PERMISSIONS, base: null };
 }
@@ -122,7 +122,7 @@ export function wrongKey(key) {
 function wrongEnvironment(model, about) {
   if (model.environments.length === 0) return "Choose at least one environment.";
   const open = model.environments.filter((name) => isProtected(about, name) && !model.confirmed.includes(name));
-  return open.length > 0 ? `Confirm below that you mean ${open.join(" and ")}.` : null;
+  return open.length > 0 ? `Tick that you mean ${open.join(" and ")}.` : null;
 }
 
 export function isProtected(about, environment) {

@@ -111,7 +111,7 @@ function prefixes(keys, typed) {
 
 function described(model) {
   const { base } = model;
-  return html`<p class="form-about"><strong>${model.environments[0]}</strong> · version ${base.version} · ${base.modified_by} · ${ago(base.modified)} · ${base.size} bytes</p>`;
+  return html`<p class="form-about"><strong>${model.environments[0]}</strong> · version ${base.version} · ${base.modified_by ?? "nobody yet"} · ${ago(base.modified)} · ${base.size} bytes</p>`;
 }
 
 function environmentField(form, error, about) {

@@ -12,7 +12,7 @@ import { onChange } from "./live.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { ago, count } from "./words.js";
+import { ago, count, exact } from "./words.js";
 
 /** Values up to this size are fetched to say what changed in each version. */
 const SUMMED_UP = 65_536;
@@ -112,7 +112,7 @@ class History {
     const shown = this.#shown?.version === version;
     return html`
       <li class="log-entry" ?data-present=${isPresent}>
-        <p class="log-line"><strong>version ${version}</strong> · ${by} · <time datetime=${modified} title=${new Date(modified).toLocaleString()}>${ago(modified)}</time> · ${count(size, "byte")}
+        <p class="log-line"><strong>version ${version}</strong> · ${by} · <time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time> · ${count(size, "byte")}
           ${isPresent ? html`<span class="badge">present</span>` : nothing}</p>
         <p class="log-what">${this.#summary(version, size, before)}</p>
         <div class="log-actions">
@@ -120,7 +120,7 @@ class History {
             <button type="button" class="button" aria-expanded=${shown && this.#shown.to === "value"} aria-label="Show version ${version}" @click=${() => this.#show(version, "value")}>Show</button>
             ${before ? html`<button type="button" class="button" aria-expanded=${shown && this.#shown.to === "before"} aria-label="Compare version ${version} with the one before" @click=${() => this.#show(version, "before")}>What changed</button>` : nothing}
             ${present !== null && !isPresent ? html`<button type="button" class="button" aria-expanded=${shown && this.#shown.to === "present"} aria-label="Compare version ${version} with the present one" @click=${() => this.#show(version, "present")}>Against present</button>` : nothing}`}
-          ${present !== null && !isPresent ? html`<button type="button" class="button" aria-expanded=${this.#asking === version} aria-label="Roll back to version ${version}" @click=${() => this.#ask(version)}>Roll back…</button>` : nothing}
+          ${present !== null && !isPresent && !this.#equal(version, present) ? html`<button type="button" class="button" aria-expanded=${this.#asking === version} aria-label="Roll back to version ${version}" @click=${() => this.#ask(version)}>Roll back…</button>` : nothing}
         </div>
         ${shown ? this.#detail(version, before) : nothing}
         ${this.#asking === version ? this.#question(version) : nothing}
@@ -137,6 +137,12 @@ class History {
     }
     const more = size - before.size;
     return more === 0 ? "Another value of the same size." : `Another value, ${count(Math.abs(more), "byte")} ${more > 0 ? "more" : "less"}.`;
+  }
+
+  /** Whether two versions are known to have the same value. */
+  #equal(one, other) {
+    const text = this.#values.get(one)?.text;
+    return text !== undefined && text === this.#values.get(other)?.text;
   }
 
   async #show(version, to) {

@@ -49,7 +49,7 @@ export function permissionChanges(before, after) {
   const old = flat(before), now = flat(after);
   return [...new Set([...old.keys(), ...now.keys()])]
     .filter((who) => (old.get(who) ?? "") !== (now.get(who) ?? ""))
-    .map((who) => ({ who, before: spoken(old.get(who) ?? "") || "nothing", after: spoken(now.get(who) ?? "") || "nothing" }));
+    .map((who) => ({ who, before: spoken(old.get(who) ?? ""), after: spoken(now.get(who) ?? "") }));
 }
 
 class Permissions extends HTMLElement {
@@ -80,7 +80,7 @@ class Permissions extends HTMLElement {
     render(html`
       <fieldset class="form-group" aria-describedby="permissions-help${wrong ? " permissions-error" : ""}">
         <legend>${variables ? "Permissions" : "Group permissions"}</legend>
-        ${owner ? html`<p class="form-note">${owner.name} owns it: ${spoken(owner.rights) || "neither reads nor writes it"}.</p>` : nothing}
+        ${owner ? html`<p class="form-note">${owner.name} owns it: ${owner.rights === "" ? "no right of its own" : spoken(owner.rights)}.</p>` : nothing}
         ${model.groups.length + model.users.length > 0 || variables ? this.#table(variables, error !== "" && this.#wrong === "") : nothing}
         ${locked ? html`<p class="form-note">${locked}</p>` : this.#adder(variables, wrong)}
         <p class="field-error" id="permissions-error" ?hidden=${!wrong}>${wrong}</p>

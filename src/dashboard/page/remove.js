@@ -19,9 +19,6 @@ const AT_ONCE = 500;
 /** What one transaction of the mount takes. */
 const MOST = 16_000;
 
-/** Milliseconds for which the way back is offered in front of everything. */
-const UNDO_FOR = 30_000;
-
 /** The dialog. `keys` are removed, or all keys below the directory `prefix`. */
 export function openRemove({ keys, prefix, environment = state.environment, tree = state.tree } = {}) {
   const removal = new Removal({ keys, prefix: prefix === undefined ? undefined : `${prefix.replace(/\/+$/, "")}/`, environment, tree });
@@ -100,7 +97,7 @@ class Removal {
           ${this.#closed.length > 0 ? html`<p class="form-note">You may not look into ${this.#closed.join(", ")}: what is in there is not counted, and stays.</p>` : nothing}
           ${this.#gone.length > 0 ? html`<p class="form-note">Already gone: ${this.#gone.join(", ")}.</p>` : nothing}
           ${found.length > MOST ? html`<p class="form-problem">One step takes at most ${MOST.toLocaleString("en")} keys: delete the directories in it one by one.</p>` : nothing}
-          ${found.length > 0 ? html`<p class="form-note">It is one step: all of it goes, or nothing. Undo brings it back with its permissions, and so does “Removed keys” later.</p>` : nothing}
+          ${found.length > 0 ? html`<p class="form-note">It is one step: all of it goes, or nothing. Undo brings it back with its permissions; later “Removed keys” brings back the values.</p>` : nothing}
           ${this.#phrase && found.length > 0 ? this.#confirmation() : nothing}
           <p class="form-problem" role="alert" ?hidden=${!this.#problem}>${this.#problem}</p>
         </div>
@@ -153,7 +150,7 @@ class Removal {
 function offerUndo({ environment, tree, removed }) {
   const what = removed.length === 1 ? removed[0].key : count(removed.length, "key");
   toast(`Deleted ${what} from ${environment}.`, {
-    kind: "done", seconds: UNDO_FOR / 1000,
+    kind: "done",
     action: { label: "Undo", run: () => restore({ environment, tree, keys: removed }) },
   });
 }

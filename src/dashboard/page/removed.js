@@ -10,7 +10,7 @@ import { onChange } from "./live.js";
 import { restore } from "./remove.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { place, slice } from "./virtual.js";
-import { ago, count } from "./words.js";
+import { ago, count, exact } from "./words.js";
 
 /** Heights of a row in pixels, wide and narrow: those of forms.css. */
 const WIDE_ROW = 44, NARROW_ROW = 76;
@@ -139,7 +139,7 @@ class Removed extends HTMLElement {
     return html`
       <li class="removed-row" data-index=${at} aria-setsize=${all} aria-posinset=${at + 1}>
         <label class="tick removed-key"><input type="checkbox" aria-label="Choose ${key}" .checked=${this.#chosen.has(key)} @change=${(event) => this.#choose([key], event.target.checked)}> <code title=${key}>${key}</code></label>
-        <span class="removed-what">version ${version} · ${by} · <time datetime=${modified} title=${new Date(modified).toLocaleString()}>${ago(modified)}</time></span>
+        <span class="removed-what">version ${version} · ${by} · <time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time></span>
         <span class="removed-actions">
           <button type="button" class="button" aria-label="History of ${key}" @click=${() => openHistory(key, { environment, tree })}>History</button>
           <button type="button" class="button" aria-label="Restore ${key}" ?disabled=${this.#busy} @click=${() => this.#restore([{ key, version }])}>Restore</button>
