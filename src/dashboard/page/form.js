@@ -14,7 +14,7 @@ import { openDialog } from "./dialog.js";
 import { draftName, draftOf, dropDraft, guard, keepDraft } from "./drafts.js";
 import { body } from "./form-view.js";
 import { dirty, editModel, newModel, problems, rebase, request, touched, wrongKey } from "./form-model.js";
-import { onChange } from "./live.js";
+import { onChange, onLost } from "./live.js";
 import { state } from "./state.js";
 import { announce, toast } from "./toast.js";
 import { count } from "./words.js";
@@ -89,7 +89,7 @@ class Form {
   open() {
     this.#dialog = openDialog({ title: this.#title, body: () => body(this), leave: () => this.#leave(), size: "wide" });
     this.#dialog.element.addEventListener("close", () => this.#end());
-    this.#ends.push(guard(() => dirty(this.model)), onChange((change) => this.#heard(change)));
+    this.#ends.push(guard(() => dirty(this.model)), onChange((change) => this.#heard(change)), onLost(() => this.#look()));
     loadAccounts().then(() => this.draw(), () => {});
     if (this.model.key !== "" && this.model.mode === "add") this.#askWhetherThere();
     this.#focus("#key, #value");
@@ -291,9 +291,15 @@ class Form {
   }
 
   async #heard(change) {
-    const { tree, environments, key, mode } = this.model;
+    const { tree, environments, key } = this.model;
     const about = change.tree === tree && environments.includes(change.environment) && (change.key === key || change.to === key);
-    if (!about || this.busy) return;
+    if (about) await this.#look(change.by);
+  }
+
+  /** Looks whether the key is still what the form was opened on. */
+  async #look(by = null) {
+    const { tree, environments, key, mode } = this.model;
+    if (this.busy) return;
     if (mode === "add") return this.#askWhetherThere();
     try {
       const current = await get("/api/entry", { environment: environments[0], tree, key });
@@ -304,7 +310,7 @@ class Form {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.code !== "missing") return;
-      this.notice = { gone: true, by: change.by };
+      this.notice = { gone: true, by };
     }
     this.draw();
   }
