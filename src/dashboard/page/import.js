@@ -289,7 +289,7 @@ class Import {
           <p class="hint">They are yours alone until you name groups. Keys that are there keep their permissions.</p>
           ${permissionsEditor(this.#permissions, {
             tree: this.#tree,
-            error: this.#field === "permissions" ? this.#trouble : null,
+            error: this.#field === "permissions" ? this.#trouble : "",
             onChange: (permissions) => { this.#permissions = permissions; this.#ask(); },
           })}
         </details>
