@@ -24,6 +24,11 @@ export function post(path, body, { signal } = {}) {
   return json(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
 }
 
+/** The answer to a GET as it came, for a worker that makes something of it. */
+export function bytes(path, parameters = {}) {
+  return answered(`${path}${query(parameters)}`, {}, (response) => response.arrayBuffer());
+}
+
 /** A response whose body is read as it comes. */
 export async function open(path, parameters = {}, { signal } = {}) {
   const response = await call(`${path}${query(parameters)}`, { signal });
@@ -36,7 +41,11 @@ function query(parameters) {
   return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
 }
 
-async function json(path, options) {
+function json(path, options) {
+  return answered(path, options, (response) => response.json());
+}
+
+async function answered(path, options, read) {
   for (;;) {
     await renewed();
     const response = await call(path, options);
@@ -46,7 +55,7 @@ async function json(path, options) {
     }
     if (!response.ok) throw await failure(response);
     try {
-      return await response.json();
+      return await read(response);
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw unreachable();
