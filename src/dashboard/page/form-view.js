@@ -11,7 +11,7 @@ import { permissionsEditor } from "./permissions.js";
 import { conflictView, reviewView } from "./review.js";
 import { valueField } from "./value-field.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { ago } from "./words.js";
+import { ago, count } from "./words.js";
 
 /** The whole of the dialog below its title. */
 export function body(form) {
@@ -106,12 +106,12 @@ function prefixes(keys, typed) {
     const directory = key.slice(0, end + 1);
     found.set(directory, (found.get(directory) ?? 0) + 1);
   }
-  return [...found].map(([value, number]) => ({ value, detail: number === 1 ? "1 key" : `${number} keys` }));
+  return [...found].map(([value, number]) => ({ value, detail: count(number, "key") }));
 }
 
 function described(model) {
   const { base } = model;
-  return html`<p class="form-about"><strong>${model.environments[0]}</strong> · version ${base.version} · ${base.modified_by ?? "nobody yet"} · ${ago(base.modified)} · ${base.size} bytes</p>`;
+  return html`<p class="form-about"><strong>${model.environments[0]}</strong> · version ${base.version} · ${base.modified_by ?? "nobody yet"} · ${ago(base.modified)} · ${count(base.size, "byte")}</p>`;
 }
 
 function environmentField(form, error, about) {

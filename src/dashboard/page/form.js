@@ -188,6 +188,7 @@ class Form {
       this.stage = "form";
       return this.#focusWrong();
     }
+    this.stage = this.model.tree === "variables" ? "review" : "form";
     this.#send();
   }
 
@@ -202,7 +203,7 @@ class Form {
   resume() {
     this.model = this.offered.content;
     this.dropOffer();
-    if (this.model.mode === "add") this.#askWhetherThere();
+    this.#look();
     this.#focus("#key, #value");
   }
 

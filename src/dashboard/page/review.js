@@ -8,7 +8,7 @@ import { diffView } from "./diff.js";
 import { hidden, localTime, textToStore, touched } from "./form-model.js";
 import { permissionChanges } from "./permissions.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { ago } from "./words.js";
+import { ago, count } from "./words.js";
 
 /** The value that would be stored, whole; null where it is no text or can't be shown. */
 function mine(model) {
@@ -65,7 +65,7 @@ export function conflictView(model, current) {
       ${other.value ? html`
         <h3>Their value</h3>
         ${secret || whole(base) === null || whole(current) === null
-    ? html`<p>The value was replaced by ${current.modified_by} ${ago(current.modified)}: version ${current.version}, ${current.size} bytes. ${secret ? "A secret isn't shown." : ""}</p>`
+    ? html`<p>The value was replaced by ${current.modified_by} ${ago(current.modified)}: version ${current.version}, ${count(current.size, "byte")}. ${secret ? "A secret isn't shown." : ""}</p>`
     : html`<p class="form-note">From version ${base.version}, which you opened, to version ${current.version}:</p>${diffView(whole(base), whole(current), { label: "What they changed" })}`}` : nothing}
       ${parts.value ? html`
         <h3>Your value</h3>
