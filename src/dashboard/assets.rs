@@ -61,6 +61,7 @@ const ASSETS: &[Asset] = assets![
     "review.js",
     "value-field.js",
     "choose.js",
+    "clipboard.js",
     "copy.js",
     "drop.js",
     "export.js",

@@ -1,6 +1,7 @@
 // Exporting variables as a file. Secrets aren't sent to a browser, so there it says which command writes them.
 
 import { ApiError, get } from "./api.js";
+import { copyText } from "./clipboard.js";
 import { openDialog } from "./dialog.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
@@ -106,7 +107,7 @@ class Export {
     return html`
       <p class="notice">Secrets aren't exported here: no secret is ever sent to a browser. On a machine with the mount, this writes them into a new file that is yours alone:</p>
       <div class="export-command"><code>${this.#command()}</code>
-        <button type="button" class="button" @click=${() => copy(this.#command(), "The command")}>Copy</button></div>
+        <button type="button" class="button" @click=${() => copyText(this.#command(), "The command")}>Copy</button></div>
       <div class="dialog-actions">
         <button type="button" class="button" @click=${() => this.#set({ tree: "variables" })}>Export the variables instead</button>
         <button type="button" class="button primary" @click=${() => this.#dialog.close()}>Close</button>
@@ -134,7 +135,7 @@ class Export {
           : html`<pre class="export-text" tabindex="0" role="region" aria-label="The beginning of the file">${answer.text.slice(0, SHOWN)}${answer.text.length > SHOWN ? "…" : ""}</pre>`}` : nothing}
       <div class="dialog-actions">
         <button type="button" class="button" @click=${() => this.#dialog.close()}>Close</button>
-        <button type="button" class="button" ?disabled=${!answer} @click=${() => copy(answer.text, "The text")}>Copy the text</button>
+        <button type="button" class="button" ?disabled=${!answer} @click=${() => copyText(answer.text, "The text")}>Copy the text</button>
         <button type="button" class="button primary" ?disabled=${!answer} @click=${() => this.#download(format)}>Download</button>
       </div>`;
   }
@@ -146,15 +147,6 @@ class Export {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
     toast(`${link.download} is being saved by the browser.`, { kind: "done" });
-  }
-}
-
-async function copy(text, what) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(`${what} is on the clipboard.`, { kind: "done" });
-  } catch {
-    toast("The browser doesn't let the page use the clipboard. Select the text and copy it by hand, or download it.", { kind: "failed" });
   }
 }
 

@@ -7,7 +7,7 @@
 //
 // It deliberately draws nothing but its dialogs: the view draws the cell.
 
-import { ApiError, post } from "./api.js";
+import { ApiError, get, post } from "./api.js";
 import { choose } from "./choose.js";
 import { guard } from "./drafts.js";
 import { environment as environmentOf } from "./state.js";
@@ -50,14 +50,15 @@ export async function begin(row, environment, { tree, environments }) {
     changed();
     return false;
   }
-  const cell = row.cells?.[environment];
   const here = row.here[environment];
   if (here === CLOSED) {
     toast(`You may not list the directory that ${row.key} would be in, in ${environment}.`, { kind: "failed" });
     return false;
   }
   if (here === MISSING) return tree === "secrets" ? form(row.key, environment, true) : add(row, environment, tree, environments);
-  if (tree === "secrets" || !cell || !inPlace(cell)) return form(row.key, environment, false);
+  if (tree === "secrets" || here !== PRESENT) return form(row.key, environment, false);
+  const cell = await cellOf(row, environment, tree);
+  if (!cell || !inPlace(cell)) return form(row.key, environment, false);
   become({
     tree, environment, key: row.key, create: false, original: cell.value, text: cell.value,
     version: cell.version, newline: cell.newline, from: null, busy: false, trouble: null,
@@ -65,8 +66,23 @@ export async function begin(row, environment, { tree, environments }) {
   return true;
 }
 
+/** The longest value that is edited in a cell, in characters. */
+const LONGEST = 1_000;
+
 /** Whether a value fits into a cell: one line of text, all of it. */
-export const inPlace = (cell) => cell?.kind === "text" && !cell.cut && typeof cell.value === "string" && !/[\r\n]/.test(cell.value);
+const inPlace = (cell) => cell?.kind === "text" && !cell.cut && typeof cell.value === "string" && cell.value.length <= LONGEST && !/[\r\n]/.test(cell.value);
+
+/** What is in a cell; all of it, where the view has a part, or nothing yet. */
+async function cellOf(row, environment, tree) {
+  const cell = row.cells?.[environment];
+  if (cell && !cell.cut) return cell;
+  try {
+    return await get("/api/entry", { environment, tree, key: row.key });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return null;
+  }
+}
 
 /** The form has the whole of what an entry is. */
 async function form(key, environment, create) {
@@ -79,16 +95,17 @@ async function form(key, environment, create) {
 /** Adds a key where it is missing, with the value that it has elsewhere to begin with. */
 async function add(row, environment, tree, environments) {
   const elsewhere = environments.filter((other) => row.here[other] === PRESENT);
-  const source = elsewhere.find((other) => inPlace(row.cells?.[other]));
-  if (!source && elsewhere.length > 0) {
+  const cells = await Promise.all(elsewhere.map((other) => cellOf(row, other, tree)));
+  const at = cells.findIndex(inPlace);
+  if (at < 0 && elsewhere.length > 0) {
     const { openCopy } = await import("./copy.js");
     openCopy({ keys: [row.key], from: elsewhere[0], to: environment });
     return false;
   }
-  const cell = source ? row.cells[source] : null;
+  const cell = cells[at];
   become({
     tree, environment, key: row.key, create: true, original: cell?.value ?? "", text: cell?.value ?? "",
-    version: 0, newline: cell?.newline ?? false, from: source ?? null, busy: false, trouble: null,
+    version: 0, newline: cell?.newline ?? false, from: elsewhere[at] ?? null, busy: false, trouble: null,
   });
   return true;
 }

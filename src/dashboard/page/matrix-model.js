@@ -8,8 +8,8 @@
 //
 // It deliberately knows nothing of the document: who shows it is told by `changed` that something has.
 
-/** Where a key is, by environment: not there, there, or in a directory that the user may not list. */
-export const MISSING = 0, PRESENT = 1, CLOSED = 2;
+/** Where a key is, by environment: not there, there, in a directory that the user may not list, or not known yet. */
+export const MISSING = 0, PRESENT = 1, CLOSED = 2, ASKED = 3;
 
 /** The most keys that one question names. */
 export const PORTION = 500;
@@ -55,6 +55,8 @@ export class MatrixModel {
   /** How many keys each environment lacks. */
   lacking = {};
   loading = true;
+  /** Whether an environment couldn't be listed, so that nothing can be said of what is missing. */
+  failed = false;
   /** Whether values are compared: of variables always, of secrets once the user says so, since each is opened for it. */
   compares;
   /** What went wrong last, for whoever looks on. */
@@ -85,11 +87,13 @@ export class MatrixModel {
   /** Asks which keys there are. Ends when all are known; the comparison goes on by itself. */
   async load() {
     this.loading = true;
+    this.failed = false;
     try {
       await Promise.all(this.environments.map((environment) => this.reload(environment)));
       this.trouble = null;
     } catch (trouble) {
       this.trouble = trouble;
+      this.failed = true;
     }
     this.loading = false;
     if (this.#ended) return;
@@ -154,7 +158,8 @@ export class MatrixModel {
 
   /** What the absence of a key from a list says. */
   #absent(environment, key) {
-    const closed = this.#closed[environment] ?? [];
+    const closed = this.#closed[environment];
+    if (!closed) return ASKED;
     return closed.some((directory) => key.startsWith(directory)) ? CLOSED : MISSING;
   }
 

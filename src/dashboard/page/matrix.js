@@ -11,7 +11,7 @@
 import { get, post } from "./api.js";
 import { onChange, onLost } from "./live.js";
 import { begin, editing, leave, onEdit, save, type } from "./matrix-edit.js";
-import { CLOSED, MISSING, MatrixModel, PRESENT } from "./matrix-model.js";
+import { ASKED, CLOSED, MISSING, MatrixModel, PRESENT } from "./matrix-model.js";
 import { environment as environmentOf, state } from "./state.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { repeat } from "./vendor/directives/repeat.js";
@@ -25,15 +25,20 @@ export class MatrixView {
   #element;
   #tree;
   #model = null;
+  #run;
   #chosen;
   #all;
+  /** Where the focus is in the grid, or comes to; the first row until the user has been there. */
   #active = { key: null, column: 0 };
+  #wasThere = false;
   #scroll = { top: 0, height: 600 };
   #frame = null;
   #anchor = null;
   #ends = [];
 
-  constructor(element, { tree, environments }) {
+  /** `run` calls what another file of the page gives. */
+  constructor(element, { tree, environments, run }) {
+    this.#run = run;
     this.#element = element;
     this.#tree = tree;
     this.#all = environments;
@@ -107,7 +112,7 @@ export class MatrixView {
       this.#scroll = { top: scroller.scrollTop, height: scroller.clientHeight };
     }
     const shown = this.#model.shown;
-    if (!this.#active.key || this.#model.indexOf(this.#active.key) < 0) this.#active.key = shown[0]?.key ?? null;
+    if (!this.#wasThere || this.#model.indexOf(this.#active.key) < 0) this.#active.key = shown[0]?.key ?? null;
     const focused = this.#element.contains(document.activeElement) && document.activeElement?.closest?.("[role=grid]");
     render(this.#template(), this.#element);
     const body = this.#element.querySelector(".matrix-body");
@@ -153,10 +158,10 @@ export class MatrixView {
       ${this.#bar()}
       ${this.#summary()}
       ${this.#elsewhere()}
-      ${model.trouble && model.rows.length === 0
-          ? html`<div class="matrix-empty" role="alert"><p>${model.trouble.message}</p>
+      ${model.failed
+          ? html`<div class="matrix-empty" role="alert"><p>${model.trouble?.message}</p>
               <button type="button" class="button" @click=${() => model.load()}>Try again</button></div>`
-          : model.loading && model.rows.length === 0
+          : model.loading
             ? html`<div class="matrix-empty" aria-busy="true"><p>Asking which keys there are…</p></div>`
             : model.shown.length === 0 ? this.#empty() : this.#grid()}
       </div>`;
@@ -220,7 +225,7 @@ export class MatrixView {
           <label class="matrix-progress">Comparing values
             <progress max=${counts.to_compare} .value=${counts.compared}></progress>
             <span>${number(counts.compared)} of ${number(counts.to_compare)}</span></label>`}
-        ${trouble && this.#model.rows.length > 0 ? html`<p class="matrix-trouble" role="alert">${trouble.message}</p>` : nothing}
+        ${trouble && !this.#model.failed ? html`<p class="matrix-trouble" role="alert">${trouble.message}</p>` : nothing}
       </div>`;
   }
 
@@ -333,7 +338,7 @@ export class MatrixView {
         <span class="matrix-add" aria-hidden="true" data-edit>Add</span>`;
     }
     if (here === CLOSED) return html`<span class="quiet" title="You may not list the directory that it would be in">not listed</span>`;
-    const cell = row.cells?.[environment];
+    const cell = here === ASKED ? null : row.cells?.[environment];
     if (!cell) return html`<span class="matrix-wait" aria-label="being asked for"></span>`;
     if (this.#tree === "secrets") {
       const closed = cell.kind === "denied";
@@ -394,13 +399,12 @@ export class MatrixView {
     this.#textTimer = setTimeout(() => this.#filter({ text: text.trim().toLowerCase() }), 60);
   }
 
-  async #copyShown() {
+  #copyShown() {
     const { kind, environment, text } = this.#model.filter;
-    const { openCopy } = await import("./copy.js");
     const keys = this.#model.shown.map((row) => row.key);
     const to = kind === "missing" && environment ? environment : undefined;
     const from = this.#chosen.find((name) => name !== to);
-    openCopy({ keys, from, to, what: kind === "all" && !text ? "all keys" : undefined });
+    this.#run("copy.js", "openCopy", { keys, from, to, what: kind === "all" && !text ? "all keys" : undefined });
   }
 
   // --- Where the focus is, and what the keys do ---
@@ -413,12 +417,13 @@ export class MatrixView {
 
   #focusin(event) {
     const cell = this.#cellOf(event.target);
+    this.#wasThere ||= cell !== null;
     if (!cell || (cell.key === this.#active.key && cell.column === this.#active.column)) return;
     this.#active = cell;
     this.#later();
   }
 
-  #element_of({ key, column }) {
+  #cellAt({ key, column }) {
     const row = this.#element.querySelector(`.matrix-row[data-key="${CSS.escape(key)}"]`);
     return row?.querySelector(`[data-column="${column}"]`) ?? null;
   }
@@ -428,7 +433,7 @@ export class MatrixView {
     if (!this.#active.key) return;
     if (scroll) this.#reveal();
     this.#draw();
-    this.#element_of(this.#active)?.focus({ preventScroll: true });
+    this.#cellAt(this.#active)?.focus({ preventScroll: true });
   }
 
   #focusEditor() {
@@ -449,7 +454,7 @@ export class MatrixView {
     else if (top + this.#rowHeight > scroller.scrollTop + height) scroller.scrollTop = top + this.#rowHeight - height;
     this.#anchor = null;
     this.#draw();
-    const cell = this.#element_of(this.#active);
+    const cell = this.#cellAt(this.#active);
     if (cell && this.#active.column > 0) cell.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
@@ -475,10 +480,13 @@ export class MatrixView {
       this.#focus();
     } else if ((event.key === "Enter" || event.key === "F2") && !event.ctrlKey) {
       event.preventDefault();
-      this.#edit(event.key === "Enter");
+      this.#edit();
+    } else if (event.key === "Delete" && this.#active.column > 0) {
+      event.preventDefault();
+      this.#delete(this.#active.key, this.#chosen[this.#active.column - 1]);
     } else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) {
       event.preventDefault();
-      this.#openMenu(this.#active, this.#element_of(this.#active));
+      this.#openMenu(this.#active, this.#cellAt(this.#active));
     }
   }
 
@@ -489,8 +497,9 @@ export class MatrixView {
       this.#active = { key: cell.key, column: 0 };
       this.#openMenu(this.#active, event.target.closest("[data-menu]"));
     } else if (event.target.closest("[data-edit]")) {
+      if (event.detail > 1) return;
       this.#active = cell;
-      this.#edit(false);
+      this.#edit();
     } else if (!event.target.closest(".matrix-input")) {
       this.#active = cell;
       this.#focus(false);
@@ -499,19 +508,24 @@ export class MatrixView {
 
   #dblclick(event) {
     const cell = this.#cellOf(event.target);
-    if (!cell || event.target.closest("[data-menu], .matrix-input")) return;
+    if (!cell || event.target.closest("[data-menu], [data-edit], .matrix-input")) return;
     this.#active = cell;
-    this.#edit(true);
+    this.#edit();
   }
 
-  async #edit(menu) {
+  #beginning = false;
+
+  async #edit() {
     const row = this.#model.row(this.#active.key);
     const environment = this.#chosen[this.#active.column - 1];
-    if (!row) return;
-    if (environment) {
+    // A form that is on its way isn't opened twice.
+    if (!row || this.#beginning) return;
+    if (!environment) return this.#openMenu(this.#active, this.#cellAt(this.#active));
+    this.#beginning = true;
+    try {
       if (await begin(row, environment, { tree: this.#tree, environments: this.#chosen })) this.#focusEditor();
-    } else if (menu) {
-      this.#openMenu(this.#active, this.#element_of(this.#active));
+    } finally {
+      this.#beginning = false;
     }
   }
 
@@ -523,28 +537,37 @@ export class MatrixView {
     this.#openMenu(cell, { x: event.clientX, y: event.clientY });
   }
 
-  /** The menu of a row, about the environment whose cell was meant. */
-  async #openMenu({ key, column }, at) {
+  /** The menu of a row; what is about one environment is about that whose cell was meant, else the one that is looked at. */
+  async #openMenu({ key, column }, place) {
     const row = this.#model.row(key);
     if (!row) return;
     const { openMenu } = await import("./menu.js");
-    const own = this.#chosen[column - 1] ?? state.environment;
+    const tree = this.#tree;
     const there = this.#chosen.filter((name) => row.here[name] === PRESENT);
-    const form = async (environment) => (await import("./form.js")).openEdit(key, { environment });
+    const own = this.#chosen[column - 1] ?? (there.includes(state.environment) ? state.environment : there[0]);
     const items = [
-      ...there.map((name) => ({ label: `Edit in ${name}…`, run: () => form(name) })),
-      ...this.#chosen.filter((name) => row.here[name] === MISSING).map((name) => ({
-        label: `Add to ${name}…`, run: async () => (await import("./form.js")).openAdd({ key, environment: name }),
-      })),
+      ...there.map((environment) => ({ label: `Edit in ${environment}…`, run: () => this.#run("form.js", "openEdit", key, { environment, tree }) })),
+      ...this.#chosen.filter((name) => row.here[name] === MISSING)
+        .map((environment) => ({ label: `Add to ${environment}…`, run: () => this.#run("form.js", "openAdd", { key, environment }) })),
+      null,
     ];
     if (there.length > 0) {
-      items.push({
-        label: "Copy to another environment…",
-        run: async () => (await import("./copy.js")).openCopy({ keys: [key], from: there.includes(own) ? own : there[0] }),
-      });
+      const from = there.includes(own) ? own : there[0];
+      items.push({ label: "Copy to another environment…", run: () => this.#run("copy.js", "openCopy", { keys: [key], from }) });
     }
-    items.push({ label: "Copy key", run: () => navigator.clipboard.writeText(key) });
-    openMenu({ items, at, label: `Menu of ${key}` });
+    if (there.includes(own)) {
+      items.push({ label: `History in ${own}…`, run: () => this.#run("history.js", "openHistory", key, { environment: own, tree }) });
+    }
+    items.push({ label: "Copy key", run: () => this.#run("clipboard.js", "copyText", key, "The key") });
+    if (there.includes(own)) {
+      items.push(null, { label: `Delete from ${own}…`, hint: "Del", danger: true, run: () => this.#delete(key, own) });
+    }
+    openMenu({ label: `What can be done with ${key}`, items, place, back: () => this.#focus(false) });
+  }
+
+  #delete(key, environment) {
+    if (this.#model.row(key)?.here[environment] !== PRESENT) return;
+    this.#run("remove.js", "openRemove", { keys: [key], environment, tree: this.#tree });
   }
 }
 
