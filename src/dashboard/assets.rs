@@ -1,6 +1,14 @@
 //! The page's files, in the program itself.
 //!
 //! Invariant: the table names every file of `page/` that a browser is to get, and nothing else (a test compares).
+//!
+//! It deliberately compresses nothing else that is sent: these are public, and the length of what is not would tell of it.
+
+use std::io::Write;
+use std::sync::OnceLock;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 /// A file as it is served.
 #[derive(Debug)]
@@ -81,6 +89,9 @@ const ASSETS: &[Asset] = assets![
     "vendor/lit-html.js",
 ];
 
+/// Each of them compressed, from the first time on that somebody wants it so.
+static COMPRESSED: [OnceLock<Vec<u8>>; ASSETS.len()] = [const { OnceLock::new() }; ASSETS.len()];
+
 /// What a browser is told of a file, by the ending of its name.
 const TYPES: &[(&str, &str)] = &[
     ("css", "text/css; charset=utf-8"),
@@ -99,11 +110,28 @@ impl Asset {
 
 /// What is at a path, if anything.
 pub(super) fn at(path: &str) -> Option<&'static Asset> {
+    position(path).and_then(|position| ASSETS.get(position))
+}
+
+/// The same, as gzip has it.
+pub(super) fn compressed_at(path: &str) -> Option<&'static [u8]> {
+    let position = position(path)?;
+    let content = ASSETS.get(position)?.content;
+    Some(COMPRESSED.get(position)?.get_or_init(|| compressed(content).unwrap_or_default()))
+}
+
+fn position(path: &str) -> Option<usize> {
     let name = match path {
         "/" => "index.html",
         _ => path.strip_prefix("/page/").filter(|name| *name != "index.html")?,
     };
-    ASSETS.iter().find(|asset| asset.name == name)
+    ASSETS.iter().position(|asset| asset.name == name)
+}
+
+fn compressed(content: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content)?;
+    encoder.finish()
 }
 
 #[cfg(test)]
@@ -144,6 +172,16 @@ mod tests {
         for asset in ASSETS {
             assert_ne!(asset.media_type(), "application/octet-stream", "{}", asset.name);
         }
+    }
+
+    #[test]
+    fn what_is_compressed_is_the_same() {
+        let path = "/";
+        let mut content = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(compressed_at(path).unwrap());
+        std::io::Read::read_to_end(&mut decoder, &mut content).unwrap();
+        assert_eq!(content, at(path).unwrap().content);
+        assert_eq!(compressed_at("/page/none.css"), None);
     }
 
     #[test]

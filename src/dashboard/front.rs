@@ -20,7 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_TYPE, HeaderMap, ORIGIN};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, VARY};
 use axum::http::{Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use serde::Deserialize;
@@ -114,7 +114,7 @@ impl Front {
             return Err(refusal);
         }
         if !is_call {
-            return page(path);
+            return page(path, request.headers());
         }
         self.is_own_page(host, request.method(), request.headers())?;
         if path == "/api/session" && request.method() == Method::POST {
@@ -186,11 +186,22 @@ fn wrong_method(method: &Method, is_call: bool) -> Option<Refusal> {
     (!fits).then(|| Refusal::method(allowed))
 }
 
-fn page(path: &str) -> Result<Response<Body>, Refusal> {
+fn page(path: &str, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
     let asset = assets::at(path).ok_or_else(Refusal::missing)?;
-    let mut response = Response::new(Body::from(asset.content));
-    response.headers_mut().insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(asset.media_type()));
+    let compressed = if takes_gzip(headers) { assets::compressed_at(path) } else { None };
+    let mut response = Response::new(Body::from(compressed.unwrap_or(asset.content)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(asset.media_type()));
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if compressed.is_some() {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     Ok(response)
+}
+
+/// Whether gzip is among what a browser takes; with a weight it is the odd program that wants something else.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let taken = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    taken.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
 }
 
 /// A header that may be there once.

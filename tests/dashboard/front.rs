@@ -20,6 +20,7 @@ pub const CASES: Cases = &[
     ("methods_and_addresses", methods_and_addresses),
     ("bodies_are_json", bodies_are_json),
     ("bodies_have_an_end", bodies_have_an_end),
+    ("files_are_compressed_for_who_takes_that", files_are_compressed_for_who_takes_that),
     ("each_answer_has_the_headers", each_answer_has_the_headers),
 ];
 
@@ -315,4 +316,26 @@ fn each_answer_has_the_headers() {
         };
         assert!(!answer.headers.iter().any(shared), "{answer:?}");
     }
+}
+
+fn files_are_compressed_for_who_takes_that() {
+    let mount = Mount::new();
+    let dashboard = Dashboard::start(&mount, &ME);
+    let fetch = |taken: &str| {
+        let answer =
+            dashboard.request("GET / HTTP/1.1", &[("Host", dashboard.host()), ("Accept-Encoding", taken)], b"");
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
+        answer
+    };
+    let compressed = fetch("deflate, gzip, br");
+    assert_eq!((compressed.header("content-encoding"), &compressed.body[..2]), (Some("gzip"), &b"\x1f\x8b"[..]));
+    for taken in ["identity", "", "br", "gzip;q=0"] {
+        let plain = fetch(taken);
+        assert!(plain.header("content-encoding").is_none() && plain.text().contains("Secret Keys Manager"), "{taken}");
+    }
+    // The rest is as long as it is, compressed by nobody.
+    let session = dashboard.log_in();
+    let taking = [session.headers().as_slice(), &[("Accept-Encoding", "gzip")]].concat();
+    let answer = dashboard.request("GET /api/about HTTP/1.1", &taking, b"");
+    assert!(answer.header("content-encoding").is_none() && answer.json().is_object());
 }
