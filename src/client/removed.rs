@@ -1,6 +1,7 @@
 //! The keys that were removed, and of which versions are kept.
 //!
-//! It deliberately doesn't look below what is a key now: what was there while that was a directory stays out of the list.
+//! It deliberately leaves out what couldn't come back as things are: a key whose name is a directory now, and those below a name
+//! that is a key now.
 
 use std::collections::HashSet;
 use std::io;
@@ -45,8 +46,7 @@ pub fn removed(scope: &Scope, tree: Tree) -> Result<Vec<Removed>, Error> {
     }
     // A key may have come back since its tree was listed, or be where the caller couldn't list it.
     let root = scope.tree(tree);
-    let gone = |one: &Removed| root.join(&one.key).symlink_metadata().is_err_and(|error| is_absent(&error));
-    found.retain(|one| gone(one) || root.join(&one.key).is_dir());
+    found.retain(|one| root.join(&one.key).symlink_metadata().is_err_and(|error| is_absent(&error)));
     found.sort_unstable_by(|one, other| one.key.cmp(&other.key));
     Ok(found)
 }

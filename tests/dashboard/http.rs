@@ -16,6 +16,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The header in which the tests' proxy names users.
 pub const USER_HEADER: &str = "X-Remote-User";
+/// What every secret of the tests has in it, and no answer may have.
+pub const CANARY: &str = "canary-5e1f";
+
+/// That nothing of a secret is in what came.
+fn holds_no_secret(body: &[u8]) {
+    let coded = ["Y2FuYXJ5LTVlMW", "NhbmFyeS01ZTFm", "jYW5hcnktNWUxZ"];
+    for needle in std::iter::once(CANARY).chain(coded) {
+        let found = body.windows(needle.len()).any(|part| part == needle.as_bytes());
+        assert!(!found, "a secret is in an answer: {}", String::from_utf8_lossy(body));
+    }
+}
 
 /// A dashboard that runs; it is ended by its id when this goes.
 pub struct Dashboard {
@@ -332,6 +343,7 @@ fn chunk(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     let mut chunk = vec![0; length + 2];
     reader.read_exact(&mut chunk)?;
     chunk.truncate(length);
+    holds_no_secret(&chunk);
     Ok(chunk)
 }
 
@@ -352,5 +364,6 @@ pub fn answer(reader: &mut impl BufRead) -> std::io::Result<Answer> {
         // To HEAD there comes less.
         reader.take(length).read_to_end(&mut body)?;
     }
+    holds_no_secret(&body);
     Ok(Answer { status, headers, body })
 }

@@ -5,18 +5,26 @@
 
 #[path = "../mount/accounts.rs"]
 mod accounts;
+mod across;
+mod change;
+mod events;
 #[path = "../mount/fixture.rs"]
 mod fixture;
 mod front;
 #[path = "../mount/harness.rs"]
 mod harness;
 mod http;
+mod keys;
 mod life;
 mod listen;
+mod past;
+mod places;
 mod proxy;
 #[path = "../programs/service.rs"]
 mod service;
 mod team;
+mod transfer;
+mod why;
 
 use harness::{Case, Family};
 
@@ -29,6 +37,14 @@ const FAMILIES: &[Family] = &[
     Family::mounting("life", life::CASES),
     Family::mounting("team", team::CASES),
     Family::mounting("proxy", proxy::CASES).with(proxy::TOOLS),
+    Family::mounting("keys", keys::CASES),
+    Family::mounting("change", change::CASES),
+    Family::mounting("past", past::CASES),
+    Family::mounting("across", across::CASES),
+    Family::mounting("transfer", transfer::CASES),
+    Family::mounting("why", why::CASES),
+    Family::mounting("events", events::CASES),
+    Family::mounting("places", places::CASES),
 ];
 
 /// The program under test, where every user reaches it.
