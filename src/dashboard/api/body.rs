@@ -201,7 +201,9 @@ mod tests {
         assert_eq!(expires(r#"{"name": "a"}"#), None);
         assert_eq!(expires(r#"{"name": "a", "expires": null}"#), Some(None));
         assert_eq!(expires(r#"{"name": "a", "expires": "x"}"#), Some(Some("x".into())));
-        let shown = format!("{:?}", parse::<Example>(br#"{"name": "a", "value": "canary"}"#).unwrap());
+        let both = parse::<Example>(br#"{"name": "a", "value": "canary"}"#).unwrap();
+        assert_eq!((both.name.as_str(), both.value.as_ref().map(|text| text.0.as_str())), ("a", Some("canary")));
+        let shown = format!("{both:?}");
         assert!(shown.contains("6 bytes") && !shown.contains("canary"), "{shown}");
     }
 }

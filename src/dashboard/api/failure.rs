@@ -25,7 +25,7 @@ pub struct Failure {
     column: Option<usize>,
     /// What is there instead of what was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
-    current: Option<Value>,
+    current: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -94,7 +94,7 @@ impl Failure {
 
     /// The same, with what is there.
     pub(super) fn with_current<T: Serialize>(self, current: Option<T>) -> Failure {
-        let current = current.and_then(|current| serde_json::to_value(current).ok());
+        let current = current.and_then(|current| serde_json::to_value(current).ok()).map(Box::new);
         Failure { current, ..self }
     }
 
