@@ -20,7 +20,7 @@ export function columnsOf(tree, sort) {
   const sorted = (name, label) => ({ name, label, sort: name, sorted: mark(name) });
   return [
     sorted("key", "Key"),
-    { name: "value", label: tree === "secrets" ? "Set, and read by" : "Value" },
+    { name: "value", label: tree === "secrets" ? "Secret" : "Value" },
     { name: "permissions", label: "Permissions" },
     sorted("version", "Version"),
     sorted("modified", "Changed"),

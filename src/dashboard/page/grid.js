@@ -439,7 +439,7 @@ export class Grid {
       this.#uses.fold("siblings", true, row);
       return true;
     }
-    if (event.key.length === 1 && event.key !== " ") return this.#letter(event.key);
+    if (event.key.length === 1 && !" /".includes(event.key)) return this.#letter(event.key);
     return event.key === " ";
   }
 

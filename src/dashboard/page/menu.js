@@ -28,7 +28,7 @@ export function openMenu({ label, items, place, back }) {
 
   const outside = (event) => { if (!element.contains(event.target)) close(event.type !== "pointerdown"); };
   const listeners = [[document, "pointerdown", outside], [document, "scroll", outside], [window, "resize", () => close(true)], [window, "blur", () => close(true)]];
-  for (const [target, name, f] of listeners) target.addEventListener(name, f, true);
+  for (const [target, name, f] of listeners) target.addEventListener(name, f, target === document);
   element.addEventListener("keydown", typed);
   element.addEventListener("contextmenu", (event) => event.preventDefault());
   element.addEventListener("pointermove", (event) => event.target.closest(".menu-item")?.focus({ preventScroll: true }));
@@ -41,7 +41,7 @@ export function openMenu({ label, items, place, back }) {
 
   function close(isBack) {
     if (!element.isConnected) return;
-    for (const [target, name, f] of listeners) target.removeEventListener(name, f, true);
+    for (const [target, name, f] of listeners) target.removeEventListener(name, f, target === document);
     if (opened?.close === close) opened = null;
     element.remove();
     if (isBack) back();
