@@ -91,6 +91,7 @@ function head() {
       <p class="connection" data-state=${connection.state} title=${connection.why || nothing}><span role="status">${CONNECTION[connection.state]}</span></p>
       <button type="button" class="icon-button theme" aria-label="Colours: ${theme()}" title="Colours: ${theme()}" data-theme-is=${theme()} @click=${() => { nextTheme(); draw(); }}></button>
     </header>
+    <main class="main">
     <div class="bar">
       ${tabs()} ${environments()} ${views()}
       <div class="actions">
@@ -100,7 +101,8 @@ function head() {
       </div>
     </div>
     ${connection.state === "off" ? html`<p class="notice trouble" data-kind="failed" role="alert"><strong>Not connected.</strong> ${connection.why} <span class="quiet">The page tries again by itself; what you see is as it was.</span></p>` : nothing}
-    <main class="view" id="view" role="tabpanel" aria-labelledby="tab-${state.tree}"></main>`;
+    <div class="view" id="view" role="tabpanel" aria-labelledby="tab-${state.tree}"></div>
+    </main>`;
 }
 
 function draw() {

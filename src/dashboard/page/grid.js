@@ -12,7 +12,9 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 import { repeat } from "./vendor/directives/repeat.js";
 
 /** Rows in the page above and below those that are seen. */
-const AROUND = 8;
+const AROUND = 10;
+/** So few of them are left when more are drawn. */
+const MARGIN = 4;
 /** Rows that are asked for around those, and how near to their end more are asked for. */
 const AHEAD = 240, NEAR = 80;
 /** Milliseconds of a touch that asks for the menu, and pixels that it may move meanwhile. */
@@ -36,6 +38,13 @@ export class Grid {
   #letters = { text: "", time: 0 };
   #press = null;
   #watch;
+  /** The parts of the page that are measured, and what they measured last: reading it anew costs a layout. */
+  #body = null;
+  #room = 0;
+  /** The rows that are in the page. */
+  #drawn = { from: 0, to: 0 };
+  #isStale = false;
+  #sized = -1;
 
   /**
    * `uses`: `label`, `columns()` of `{name, label, sort?}`, `cells(row)`, `rowName(row)`, `slice(from, to)`, `seen(rows)`, `sort(name)`,
@@ -57,7 +66,10 @@ export class Grid {
     home.addEventListener("pointerleave", () => this.#left());
     home.addEventListener("pointerdown", (event) => this.#pressed(event));
     for (const name of ["pointerup", "pointercancel", "pointermove"]) home.addEventListener(name, (event) => this.#released(event), { passive: true });
-    this.#watch = new ResizeObserver(() => this.#later());
+    this.#watch = new ResizeObserver(() => {
+      this.#measure();
+      this.draw();
+    });
     this.#watch.observe(home);
   }
 
@@ -112,12 +124,21 @@ export class Grid {
   draw() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
+    this.#isStale = false;
     const hadFocus = this.#home.contains(document.activeElement) && document.activeElement.closest('[role="row"]') !== null;
     const before = document.activeElement;
+    const seen = this.#seen();
+    this.#drawn = { from: Math.max(0, seen.from - AROUND), to: Math.min(this.#length, seen.to + AROUND) };
     render(this.#template(), this.#home);
-    this.#measure();
+    if (this.#body === null) {
+      this.#body = this.#home.querySelector(".grid-body");
+      this.#measure();
+    }
+    this.#size();
     if (hadFocus && document.activeElement !== before && !this.#home.contains(document.activeElement)) this.focus({ scroll: false });
-    this.#uses.seen(this.#inPage().filter(Boolean));
+    const rows = [];
+    for (let at = this.#drawn.from; at < this.#drawn.to; at += 1) if (this.#row(at)) rows.push(this.#row(at));
+    this.#uses.seen(rows);
   }
 
   /** Gives the active row the focus. */
@@ -148,14 +169,10 @@ export class Grid {
 
   // Where rows are.
 
-  #head() {
-    return this.#home.querySelector(".grid-head")?.offsetHeight ?? 0;
-  }
-
   #seen() {
     const top = this.#home.scrollTop - this.#lead;
     const from = Math.floor(top / this.#height);
-    const to = Math.ceil((top + this.#home.clientHeight - this.#head()) / this.#height);
+    const to = Math.ceil((top + this.#room) / this.#height);
     return { from: Math.max(0, Math.min(from, this.#length)), to: Math.max(0, Math.min(to, this.#length)) };
   }
 
@@ -173,15 +190,8 @@ export class Grid {
     return element && this.#home.contains(element) ? Number(element.dataset.at) : null;
   }
 
-  #inPage() {
-    const { from, to } = this.#seen();
-    const rows = [];
-    for (let at = Math.max(0, from - AROUND); at < Math.min(this.#length, to + AROUND); at += 1) rows.push(this.#row(at));
-    return rows;
-  }
-
   #intoSight(at) {
-    const top = this.#lead + at * this.#height, room = this.#home.clientHeight - this.#head();
+    const top = this.#lead + at * this.#height, room = this.#room;
     if (top < this.#home.scrollTop) this.#home.scrollTop = top;
     else if (top + this.#height > this.#home.scrollTop + room) this.#home.scrollTop = top + this.#height - room;
   }
@@ -190,8 +200,7 @@ export class Grid {
   #shift(pixels) {
     const wanted = this.#home.scrollTop + pixels;
     if (wanted < 0) this.#lead -= wanted;
-    const room = this.#home.clientHeight - this.#head();
-    this.#tail = Math.max(0, wanted + room - this.#lead - this.#length * this.#height);
+    this.#tail = Math.max(0, wanted + this.#room - this.#lead - this.#length * this.#height);
     this.#size();
     this.#home.scrollTop = Math.max(0, wanted);
   }
@@ -207,19 +216,22 @@ export class Grid {
   }
 
   #size() {
-    const body = this.#home.querySelector(".grid-body");
-    body?.style.setProperty("height", `${this.#lead + this.#length * this.#height + this.#tail}px`);
+    const height = this.#lead + this.#length * this.#height + this.#tail;
+    if (height === this.#sized || this.#body === null) return;
+    this.#sized = height;
+    this.#body.style.setProperty("height", `${height}px`);
   }
 
+  /** What the style says of a row's height, and how much room there is for rows. */
   #measure() {
-    const height = parseFloat(getComputedStyle(this.#home).getPropertyValue("--row-height")) || 40;
-    this.#size();
-    if (height === this.#height) return;
     const at = this.#seen().from;
+    const height = parseFloat(getComputedStyle(this.#home).getPropertyValue("--row-height")) || 40;
+    this.#room = this.#home.clientHeight - (this.#home.querySelector(".grid-head")?.offsetHeight ?? 0);
+    if (height === this.#height) return;
     this.#height = height;
     this.#size();
     this.#home.scrollTop = at * height;
-    this.#later();
+    this.#redraw();
   }
 
   // What is drawn.
@@ -228,9 +240,17 @@ export class Grid {
     if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#scrolled());
   }
 
+  #redraw() {
+    this.#isStale = true;
+    this.#later();
+  }
+
   #scrolled() {
-    this.draw();
+    this.#frame = 0;
     const { from, to } = this.#seen();
+    const { from: first, to: last } = this.#drawn;
+    const isThere = (from >= first + MARGIN || first === 0) && (to <= last - MARGIN || last === this.#length);
+    if (!isThere || this.#isStale) this.draw();
     const isNear = (from < this.#from + NEAR && this.#from > 0) || (to > this.#from + this.#rows.length - NEAR && this.#from + this.#rows.length < this.#length);
     if (isNear) this.#more();
   }
@@ -255,8 +275,7 @@ export class Grid {
   }
 
   #template() {
-    const { from, to } = this.#seen();
-    const first = Math.max(0, from - AROUND), last = Math.min(this.#length, to + AROUND);
+    const { from: first, to: last } = this.#drawn;
     const places = [];
     const active = this.#active.at;
     if (active < first && this.#row(active)) places.push(active);
@@ -303,7 +322,7 @@ export class Grid {
     const at = Number(element.dataset.at);
     if (at === this.#active.at) return;
     this.#active = { at, path: element.dataset.path };
-    this.#later();
+    this.#redraw();
   }
 
   #clicked(event) {
@@ -372,7 +391,7 @@ export class Grid {
 
   #move(event, row, onRow) {
     if (event.altKey || event.metaKey || event.shiftKey) return false;
-    const at = this.#active.at, page = Math.max(1, Math.floor((this.#home.clientHeight - this.#head()) / this.#height) - 1);
+    const at = this.#active.at, page = Math.max(1, Math.floor(this.#room / this.#height) - 1);
     switch (event.key) {
       case "ArrowDown": return this.#go(at + 1);
       case "ArrowUp": return this.#go(at - 1);

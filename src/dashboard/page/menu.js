@@ -22,7 +22,7 @@ export function openMenu({ label, items, place, back }) {
   render(items.map((item) => item === null ? html`<div role="separator" class="menu-line"></div>` : html`
     <button type="button" role="menuitem" class="menu-item" tabindex="-1" data-kind=${item.danger ? "danger" : nothing} @click=${() => choose(item)}>
       <span>${item.label}</span>${item.hint ? html`<kbd aria-hidden="true">${item.hint}</kbd>` : nothing}</button>`), element);
-  document.body.append(element);
+  (document.querySelector("main") ?? document.body).append(element);
   element.showPopover();
   put(element, place);
 
