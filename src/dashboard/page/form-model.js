@@ -14,9 +14,9 @@ const NO_PERMISSIONS = { users: [], groups: [], others: "" };
 
 const encoder = new TextEncoder();
 
-/** A form for a new key. */
+/** A form for a new key. What it begins with is nothing that anybody typed. */
 export function newModel({ tree, key = "", environments }) {
-  return { mode: "add", tree, key, environments, confirmed: [], value: emptyValue(), expires: "", permissions: NO_PERMISSIONS, base: null };
+  return { mode: "add", tree, key, environments, began: { key, environments }, confirmed: [], value: emptyValue(), expires: "", permissions: NO_PERMISSIONS, base: null };
 }
 
 /** A form for the key that `entry` describes. */
@@ -77,7 +77,8 @@ export function touched(model) {
 /** Whether anything would be lost. */
 export function dirty(model) {
   const parts = touched(model);
-  return parts.value || parts.expires || parts.permissions || (model.mode === "add" && model.key !== (model.offered ?? ""));
+  const { began = model, key, environments } = model;
+  return parts.value || parts.expires || parts.permissions || key !== began.key || environments.join() !== began.environments.join();
 }
 
 /** Rights without the owner's, in one order and without those that grant nothing. */

@@ -30,7 +30,7 @@ const KINDS = { secrets: "secret", variables: "variable" };
 /** The dialog for a new key; `key` and `environment` are what it begins with. */
 export function openAdd({ key = "", environment = state.environment } = {}) {
   const tree = state.tree;
-  const model = { ...newModel({ tree, key, environments: [environment] }), offered: key };
+  const model = newModel({ tree, key, environments: [environment] });
   const form = new Form(model, { title: `Add a ${KINDS[tree]}`, draft: draftName({ tree }) });
   form.open();
   form.suggestKeys(environment);
@@ -194,7 +194,7 @@ class Form {
 
   /** A key that was removed meanwhile is made anew, with what the form has. */
   makeAnew() {
-    this.model = { ...this.model, mode: "add", base: null, offered: this.model.key, permissions: this.model.permissions };
+    this.model = { ...this.model, mode: "add", base: null };
     this.notice = null;
     this.stage = "form";
     this.submit();

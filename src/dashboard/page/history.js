@@ -117,10 +117,10 @@ class History {
         <p class="log-what">${this.#summary(version, size, before)}</p>
         <div class="log-actions">
           ${this.#secret ? nothing : html`
-            <button type="button" class="button" aria-expanded=${shown && this.#shown.to === "value"} aria-label="Show version ${version}" @click=${() => this.#show(version, "value")}>Show</button>
-            ${before ? html`<button type="button" class="button" aria-expanded=${shown && this.#shown.to === "before"} aria-label="Compare version ${version} with the one before" @click=${() => this.#show(version, "before")}>What changed</button>` : nothing}
-            ${present !== null && !isPresent ? html`<button type="button" class="button" aria-expanded=${shown && this.#shown.to === "present"} aria-label="Compare version ${version} with the present one" @click=${() => this.#show(version, "present")}>Against present</button>` : nothing}`}
-          ${present !== null && !isPresent && !this.#equal(version, present) ? html`<button type="button" class="button" aria-expanded=${this.#asking === version} aria-label="Roll back to version ${version}" @click=${() => this.#ask(version)}>Roll back…</button>` : nothing}
+            <button type="button" class="button small" aria-expanded=${shown && this.#shown.to === "value"} aria-label="Show version ${version}" @click=${() => this.#show(version, "value")}>Show</button>
+            ${before ? html`<button type="button" class="button small" aria-expanded=${shown && this.#shown.to === "before"} aria-label="Compare version ${version} with the one before" @click=${() => this.#show(version, "before")}>What changed</button>` : nothing}
+            ${present !== null && !isPresent ? html`<button type="button" class="button small" aria-expanded=${shown && this.#shown.to === "present"} aria-label="Compare version ${version} with the present one" @click=${() => this.#show(version, "present")}>Against present</button>` : nothing}`}
+          ${present !== null && !isPresent && !this.#equal(version, present) ? html`<button type="button" class="button small" aria-expanded=${this.#asking === version} aria-label="Roll back to version ${version}" @click=${() => this.#ask(version)}>Roll back…</button>` : nothing}
         </div>
         ${shown ? this.#detail(version, before) : nothing}
         ${this.#asking === version ? this.#question(version) : nothing}
@@ -198,7 +198,7 @@ class History {
           @change=${(event) => { this.#confirmed = event.target.checked; this.#wrong = ""; this.#dialog.update(); }}> Yes, I mean <strong>${environment}</strong></label>` : nothing}
         <p class="field-error" id="rollback-error" role="alert" ?hidden=${!this.#wrong}>${this.#wrong}</p>
         <div class="log-actions">
-          <button type="button" class="button" ?disabled=${this.#busy} @click=${() => this.#ask(version)}>Cancel</button>
+          <button type="button" class="button small" ?disabled=${this.#busy} @click=${() => this.#ask(version)}>Cancel</button>
           <button type="button" class="button primary" aria-disabled=${this.#busy} @click=${() => this.#rollBack(version)}>Roll back to version ${version}</button>
         </div>
       </div>`;

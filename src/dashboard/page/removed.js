@@ -141,8 +141,8 @@ class Removed extends HTMLElement {
         <label class="tick removed-key"><input type="checkbox" aria-label="Choose ${key}" .checked=${this.#chosen.has(key)} @change=${(event) => this.#choose([key], event.target.checked)}> <code title=${key}>${key}</code></label>
         <span class="removed-what">version ${version} · ${by} · <time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time></span>
         <span class="removed-actions">
-          <button type="button" class="button" aria-label="History of ${key}" @click=${() => openHistory(key, { environment, tree })}>History</button>
-          <button type="button" class="button" aria-label="Restore ${key}" ?disabled=${this.#busy} @click=${() => this.#restore([{ key, version }])}>Restore</button>
+          <button type="button" class="button small" aria-label="History of ${key}" @click=${() => openHistory(key, { environment, tree })}>History</button>
+          <button type="button" class="button small" aria-label="Restore ${key}" ?disabled=${this.#busy} @click=${() => this.#restore([{ key, version }])}>Restore</button>
         </span>
       </li>`;
   }
