@@ -342,7 +342,7 @@ export class MatrixView {
     if (!cell) return html`<span class="matrix-wait" aria-label="being asked for"></span>`;
     if (this.#tree === "secrets") {
       const closed = cell.kind === "denied";
-      return html`<span class="set"><span aria-hidden="true">${closed ? "◌" : "●"}</span> set${closed ? html`<span class="quiet">, may not be read</span>` : nothing}</span>
+      return html`<span class="set"><span aria-hidden="true">${closed ? "◌" : "●"}</span> set${closed ? ", may not be read" : nothing}</span>
         <span class="quiet matrix-when" title="version ${cell.version}, ${exact(cell.modified)}">${cell.modified_by ? `${cell.modified_by}, ` : ""}${ago(cell.modified)}</span>`;
     }
     if (cell.kind === "denied") return html`<span class="quiet">may not be read</span>`;
