@@ -211,14 +211,15 @@ class Copy {
     const names = state.about.environments.map((one) => one.name);
     const options = (chosen, all) => all.map((name) => html`<option value=${name} .selected=${name === chosen}>${name}</option>`);
     return html`
-      <div class="form copy">
+      <div class="copy">
+        <div class="scrolled">
         <p>${this.#subject()}</p>
         <div class="copy-way">
-          <label class="field"><span class="label">From</span>
-            <select class="input" ?disabled=${this.#busy === "storing"} @change=${(event) => this.#choose({ from: event.target.value })}>${options(this.#from, names)}</select></label>
+          <div class="field"><label class="label" for="copy-from">From</label>
+            <select class="input" id="copy-from" ?disabled=${this.#busy === "storing"} @change=${(event) => this.#choose({ from: event.target.value })}>${options(this.#from, names)}</select></div>
           <span class="copy-arrow" aria-hidden="true">→</span>
-          <label class="field"><span class="label">To</span>
-            <select class="input" ?disabled=${this.#busy === "storing"} @change=${(event) => this.#choose({ to: event.target.value })}>${options(this.#to, names.filter((name) => name !== this.#from))}</select></label>
+          <div class="field"><label class="label" for="copy-to">To</label>
+            <select class="input" id="copy-to" ?disabled=${this.#busy === "storing"} @change=${(event) => this.#choose({ to: event.target.value })}>${options(this.#to, names.filter((name) => name !== this.#from))}</select></div>
         </div>
         <fieldset class="choices"><legend>Keys that are in ${this.#to} already</legend>
           <label class="tick"><input type="radio" name="replace" .checked=${!this.#replace} @change=${() => this.#choose({ replace: false })}> stay as they are</label>
@@ -230,6 +231,7 @@ class Copy {
         ${this.#busy === "asking" ? html`<p class="hint" role="status">Looking what would happen…</p>` : nothing}
         ${this.#list.element}
         ${this.#plan && this.#number === 0 ? html`<p class="notice">There is nothing to copy: ${inWords(this.#plan)}.</p>` : nothing}
+        </div>
         ${this.#plan?.refused.length > 0 && this.#number > 0 ? html`
           <label class="tick"><input type="checkbox" .checked=${this.#without} @change=${(event) => this.#tick("without", event)}>
             Leave out the ${count(this.#plan.refused.length, "key")} that can't be copied</label>` : nothing}
@@ -265,7 +267,7 @@ class Copy {
     const { back, changed, added, left, progress } = this.#done;
     const lost = added + changed - (back ? back.added.length + back.changed.length : 0);
     return html`
-      <div class="form copy">
+      <div class="copy">
         <p class="done" role="status">${this.#told()}</p>
         ${left > 0 ? html`<p class="hint">${count(left, "key")} left as they were.</p>` : nothing}
         ${back === null && !this.#trouble ? html`<p class="hint">${changed > MOST

@@ -86,20 +86,23 @@ class Export {
   #body() {
     const format = FORMATS.find((one) => one.name === this.#format);
     return html`
-      <div class="form export">
+      <div class="export">
+        <div class="scrolled">
         <div class="import-where">
-          <label class="field"><span class="label">Environment</span>
-            <select class="input" name="environment" @change=${(event) => this.#set({ environment: event.target.value })}>
-              ${state.about.environments.map(({ name }) => html`<option value=${name} .selected=${name === this.#environment}>${name}</option>`)}</select></label>
-          <label class="field"><span class="label">Format</span>
-            <select class="input" name="format" @change=${(event) => this.#set({ format: event.target.value })}>
-              ${FORMATS.map(({ name, label }) => html`<option value=${name} .selected=${name === this.#format}>${label}</option>`)}</select></label>
-          <label class="field wide"><span class="label">Only below the directory</span>
-            <input class="input" name="prefix" .value=${this.#prefix} placeholder="all" autocomplete="off" spellcheck="false"
-              @input=${(event) => this.#set({ prefix: event.target.value })}></label>
+          <div class="field"><label class="label" for="export-environment">Environment</label>
+          <select class="input" id="export-environment" name="environment" @change=${(event) => this.#set({ environment: event.target.value })}>
+              ${state.about.environments.map(({ name }) => html`<option value=${name} .selected=${name === this.#environment}>${name}</option>`)}</select></div>
+          <div class="field"><label class="label" for="export-format">Format</label>
+          <select class="input" id="export-format" name="format" @change=${(event) => this.#set({ format: event.target.value })}>
+              ${FORMATS.map(({ name, label }) => html`<option value=${name} .selected=${name === this.#format}>${label}</option>`)}</select></div>
+          <div class="field wide"><label class="label" for="export-prefix">Only below the directory</label>
+          <input class="input" id="export-prefix" name="prefix" .value=${this.#prefix} placeholder="all" autocomplete="off" spellcheck="false"
+              @input=${(event) => this.#set({ prefix: event.target.value })}></div>
         </div>
         <p class="hint">${format.hint}</p>
         ${this.#tree === "secrets" ? this.#secrets() : this.#variables(format)}
+        </div>
+        ${this.#tree === "secrets" ? this.#secretActions() : this.#actions(format)}
       </div>`;
   }
 
@@ -107,11 +110,7 @@ class Export {
     return html`
       <p class="notice">Secrets aren't exported here: no secret is ever sent to a browser. On a machine with the mount, this writes them into a new file that is yours alone:</p>
       <div class="export-command"><code>${this.#command()}</code>
-        <button type="button" class="button" @click=${() => copyText(this.#command(), "The command")}>Copy</button></div>
-      <div class="dialog-actions">
-        <button type="button" class="button" @click=${() => this.#set({ tree: "variables" })}>Export the variables instead</button>
-        <button type="button" class="button primary" @click=${() => this.#dialog.close()}>Close</button>
-      </div>`;
+        <button type="button" class="button" @click=${() => copyText(this.#command(), "The command")}>Copy</button></div>`;
   }
 
   #command() {
@@ -132,7 +131,20 @@ class Export {
             <ul class="export-left">${answer.left_out.map((key) => html`<li><code class="key">${key}</code></li>`)}</ul></details>` : nothing}
         ${answer.text.trim() === "" || answer.text.trim() === "{}"
           ? html`<p class="notice">There are no variables to export${this.#directory ? html` below <code class="key">${this.#directory}/</code>` : nothing} in ${this.#environment}.</p>`
-          : html`<pre class="export-text" tabindex="0" role="region" aria-label="The beginning of the file">${answer.text.slice(0, SHOWN)}${answer.text.length > SHOWN ? "…" : ""}</pre>`}` : nothing}
+          : html`<pre class="export-text" tabindex="0" role="region" aria-label="The beginning of the file">${answer.text.slice(0, SHOWN)}${answer.text.length > SHOWN ? "…" : ""}</pre>`}` : nothing}`;
+  }
+
+  #secretActions() {
+    return html`
+      <div class="dialog-actions">
+        <button type="button" class="button" @click=${() => this.#set({ tree: "variables" })}>Export the variables instead</button>
+        <button type="button" class="button primary" @click=${() => this.#dialog.close()}>Close</button>
+      </div>`;
+  }
+
+  #actions(format) {
+    const answer = this.#answer;
+    return html`
       <div class="dialog-actions">
         <button type="button" class="button" @click=${() => this.#dialog.close()}>Close</button>
         <button type="button" class="button" ?disabled=${!answer} @click=${() => copyText(answer.text, "The text")}>Copy the text</button>

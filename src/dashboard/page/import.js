@@ -281,7 +281,8 @@ class Import {
   #before() {
     const storing = this.#busy === "storing";
     return html`
-      <fieldset class="form import" ?disabled=${storing}>
+      <div class="import">
+        <div class="scrolled"><fieldset ?disabled=${storing}>
         <legend class="visually-hidden">What to import, and where to</legend>
         ${this.#source()}
         ${this.#where()}
@@ -300,9 +301,10 @@ class Import {
         ${this.#list.element}
         ${this.#plan && this.#number === 0 && this.#plan.invalid.length === 0 ? html`
           <p class="notice">There is nothing to import: ${this.#plan.same.length > 0 ? "all of it is there already" : "the text has no keys in it"}.</p>` : nothing}
+        </fieldset></div>
         ${this.#plan?.invalid.length > 0 ? html`
           <p class="notice">${count(this.#plan.invalid.length, "key")} can't be imported as the text has ${this.#plan.invalid.length === 1 ? "it" : "them"}. Mend the text, or:</p>
-          <label class="tick"><input type="checkbox" name="without" .checked=${this.#without} @change=${(event) => this.#tick("without", event)}>
+          <label class="tick"><input type="checkbox" name="without" ?disabled=${storing} .checked=${this.#without} @change=${(event) => this.#tick("without", event)}>
             Leave out what can't be imported</label>` : nothing}
         ${this.#trouble && !["directory", "permissions"].includes(this.#field) ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
         ${this.#line ? html`
@@ -311,15 +313,15 @@ class Import {
             ${(this.#format ?? "dotenv") === "dotenv" ? html`<button type="button" class="button" @click=${() => this.#leaveOut(this.#line)}>Leave line ${this.#line} out</button>` : nothing}
           </div>` : nothing}
         ${this.#protected && this.#number > 0 ? html`
-          <label class="tick protected"><input type="checkbox" name="sure" .checked=${this.#sure} @change=${(event) => this.#tick("sure", event)}>
+          <label class="tick protected"><input type="checkbox" name="sure" ?disabled=${storing} .checked=${this.#sure} @change=${(event) => this.#tick("sure", event)}>
             Yes, change ${this.#environment}</label>` : nothing}
         ${storing ? html`<label class="storing">Storing ${count(this.#number, "key")} in one step… <progress></progress></label>` : nothing}
         <div class="dialog-actions">
-          <button type="button" class="button" @click=${() => this.#cancel()}>Cancel</button>
-          <button type="button" class="button primary" @click=${() => this.#store()}>
+          <button type="button" class="button" ?disabled=${storing} @click=${() => this.#cancel()}>Cancel</button>
+          <button type="button" class="button primary" ?disabled=${storing} @click=${() => this.#store()}>
             ${this.#number > 0 ? `Import ${count(this.#number, "key")} into ${this.#environment}` : "Import"}</button>
         </div>
-      </fieldset>`;
+      </div>`;
   }
 
   /** Whether the text is too much to be shown, or a file's, which is mended where it is. */
@@ -382,22 +384,22 @@ class Import {
     const wrong = this.#field === "directory" || this.#field === "key";
     return html`
       <div class="import-where">
-        <label class="field"><span class="label">Into the</span>
-          <select class="input" name="tree" @change=${(event) => set({ tree: event.target.value })}>
-            ${option("secrets", "secrets", this.#tree === "secrets")}${option("variables", "variables", this.#tree === "variables")}</select></label>
-        <label class="field"><span class="label">of</span>
-          <select class="input" name="environment" @change=${(event) => set({ environment: event.target.value })}>
-            ${state.about.environments.map(({ name }) => option(name, name, name === this.#environment))}</select></label>
-        <label class="field wide"><span class="label">Directory</span>
-          <input class="input" name="directory" .value=${this.#directory} placeholder="none" autocomplete="off" spellcheck="false"
-            aria-invalid=${wrong ? "true" : nothing} @input=${(event) => set({ directory: event.target.value })}></label>
-        <label class="field"><span class="label">Format</span>
-          <select class="input" name="format" @change=${(event) => set({ format: event.target.value })}>
+        <div class="field"><label class="label" for="import-tree">Into the</label>
+          <select class="input" id="import-tree" name="tree" @change=${(event) => set({ tree: event.target.value })}>
+            ${option("secrets", "secrets", this.#tree === "secrets")}${option("variables", "variables", this.#tree === "variables")}</select></div>
+        <div class="field"><label class="label" for="import-environment">of</label>
+          <select class="input" id="import-environment" name="environment" @change=${(event) => set({ environment: event.target.value })}>
+            ${state.about.environments.map(({ name }) => option(name, name, name === this.#environment))}</select></div>
+        <div class="field wide"><label class="label" for="import-directory">Directory</label>
+          <input class="input" id="import-directory" name="directory" .value=${this.#directory} placeholder="none" autocomplete="off" spellcheck="false"
+            aria-invalid=${wrong ? "true" : nothing} @input=${(event) => set({ directory: event.target.value })}></div>
+        <div class="field"><label class="label" for="import-format">Format</label>
+          <select class="input" id="import-format" name="format" @change=${(event) => set({ format: event.target.value })}>
             ${option("", this.#plan && !this.#format ? `guessed: ${names[this.#guessed]}` : "guess", !this.#format)}
-            ${Object.entries(names).map(([value, label]) => option(value, label, this.#format === value))}</select></label>
-        <label class="field"><span class="label">Case of the keys</span>
-          <select class="input" name="case" @change=${(event) => set({ case: event.target.value })}>
-            ${option("kept", "as it is", this.#case === "kept")}${option("lower", "lower", this.#case === "lower")}${option("upper", "UPPER", this.#case === "upper")}</select></label>
+            ${Object.entries(names).map(([value, label]) => option(value, label, this.#format === value))}</select></div>
+        <div class="field"><label class="label" for="import-case">Case of the keys</label>
+          <select class="input" id="import-case" name="case" @change=${(event) => set({ case: event.target.value })}>
+            ${option("kept", "as it is", this.#case === "kept")}${option("lower", "lower", this.#case === "lower")}${option("upper", "UPPER", this.#case === "upper")}</select></div>
         <label class="tick"><input type="checkbox" name="doubled" .checked=${this.#doubled} @change=${(event) => set({ doubled: event.target.checked })}>
           <span><code>__</code> in a name is a <code>/</code></span></label>
       </div>
@@ -415,7 +417,7 @@ class Import {
     const { back, added, changed, invalid, progress } = this.#done;
     const lost = added + changed - (back ? back.added.length + back.changed.length : 0);
     return html`
-      <div class="form import">
+      <div class="import">
         <p class="done" role="status">${this.#told()}</p>
         ${invalid > 0 ? html`<p class="hint">${count(invalid, "key")} left out, as you chose.</p>` : nothing}
         ${back === null && !this.#trouble ? html`<p class="hint">${changed > MOST
