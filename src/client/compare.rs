@@ -137,8 +137,11 @@ fn see(entry: &Entry, opened: bool) -> Result<Seen, Error> {
     Ok(match (read(entry), entry.is_secret()) {
         (Ok(value), true) => Seen::Present { facts, content: Content::Secret, secret: Some(value) },
         (Ok(value), false) => Seen::Present { facts, content: Content::Value(value), secret: None },
-        (Err(Error::Denied { .. }), _) => Seen::Present { facts, content: Content::Denied, secret: None },
-        (Err(Error::Expired(_)), _) => Seen::Present { facts, content: Content::Expired, secret: None },
+        (Err(Error::Denied { .. } | Error::Expired(_)), true) => {
+            Seen::Present { facts, content: Content::Secret, secret: None }
+        }
+        (Err(Error::Denied { .. }), false) => Seen::Present { facts, content: Content::Denied, secret: None },
+        (Err(Error::Expired(_)), false) => Seen::Present { facts, content: Content::Expired, secret: None },
         (Err(Error::NotFound { .. }), _) => Seen::Missing,
         (Err(error), _) => return Err(error),
     })

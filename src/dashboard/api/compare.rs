@@ -24,9 +24,13 @@ pub(super) struct Wanted {
     /// Whether the values of variables are told.
     #[serde(default)]
     values: bool,
-    /// Whether secrets are opened to see if they differ: each time a decision on record.
-    #[serde(default)]
+    /// Whether secrets are opened to see if they differ, each a decision on record; else it is told which may be read.
+    #[serde(default = "yes")]
     secrets: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Serialize)]
