@@ -1,0 +1,117 @@
+// What is changed elsewhere: it shows within a second, moves nothing that somebody is at, and is told where it isn't shown.
+
+import assert from "node:assert/strict";
+import { start } from "./kit.mjs";
+
+const kit = await start();
+for (const name of ["bird", "cat", "dog", "eel", "fox"]) await kit.echo(`dev/variables/zoo/${name}`, `${name}\n`);
+const SECOND = { timeout: 1000 };
+
+const row = (page, path) => page.locator(`.row[data-path="${path}"]`);
+const top = async (page, path) => (await row(page, path).boundingBox()).y;
+
+kit.test("a change by a file, by the command line and by another tab shows within a second, the count too", { open: "dev/variables" }, async (tab) => {
+  const { page } = tab;
+  await row(page, "zoo/cat").locator(".value").waitFor();
+  await page.locator(".connection[data-state='live']").waitFor();
+  await kit.echo("dev/variables/zoo/cat", "tiger\n");
+  await row(page, "zoo/cat").locator(".value", { hasText: "tiger" }).waitFor(SECOND);
+  await row(page, "zoo/cat").locator(".cell-version", { hasText: "2" }).waitFor(SECOND);
+  await kit.dt(["kv", "put", "zoo/gnu", "new"]);
+  await row(page, "zoo/gnu").locator(".value", { hasText: "new" }).waitFor(SECOND);
+  await page.locator(".count", { hasText: "6 keys" }).waitFor(SECOND);
+  await row(page, "zoo/").locator(".keys-below", { hasText: "6" }).waitFor(SECOND);
+  await kit.sh("mv dev/variables/zoo/gnu dev/variables/zoo/yak");
+  await row(page, "zoo/yak").waitFor(SECOND);
+  await row(page, "zoo/gnu").waitFor({ state: "detached", ...SECOND });
+  await kit.sh("rm dev/variables/zoo/yak");
+  await row(page, "zoo/yak").waitFor({ state: "detached", ...SECOND });
+});
+
+kit.test("the row under the pointer doesn't move when others come and go above it", { open: "dev/variables" }, async ({ page }) => {
+  await row(page, "zoo/dog").locator(".value").waitFor();
+  await row(page, "zoo/dog").hover();
+  const before = await top(page, "zoo/dog");
+  await kit.sh("for n in 1 2 3; do echo $n > dev/variables/aa$n; done");
+  await page.locator(".count", { hasText: "8 keys" }).waitFor();
+  assert.equal(await top(page, "zoo/dog"), before);
+  await kit.sh("rm dev/variables/aa1 dev/variables/zoo/bird");
+  await page.locator(".count", { hasText: "6 keys" }).waitFor();
+  assert.equal(await top(page, "zoo/dog"), before);
+  await kit.sh("rm dev/variables/aa2 dev/variables/aa3; echo bird > dev/variables/zoo/bird");
+  await page.locator(".count", { hasText: "5 keys" }).waitFor();
+  assert.equal(await top(page, "zoo/dog"), before);
+});
+
+kit.test("the focused row keeps its place and the focus", { open: "dev/variables" }, async ({ page }) => {
+  await row(page, "zoo/dog").locator(".cell-key").click();
+  await page.mouse.move(2, 2);
+  const before = await top(page, "zoo/dog");
+  await kit.sh("echo 1 > dev/variables/aa1");
+  await page.locator(".count", { hasText: "6 keys" }).waitFor();
+  assert.equal(await top(page, "zoo/dog"), before);
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.path), "zoo/dog");
+  await kit.sh("rm dev/variables/aa1");
+  await page.locator(".count", { hasText: "5 keys" }).waitFor();
+  assert.equal(await top(page, "zoo/dog"), before);
+});
+
+kit.test("under an order of the server, new keys are told and shown when asked for", { open: "dev/variables" }, async ({ page }) => {
+  await page.getByRole("columnheader", { name: "Changed" }).getByRole("button").click();
+  await page.locator('.row[data-at="4"]').waitFor();
+  await kit.sh("echo 1 > dev/variables/new1; echo 1 > dev/variables/new2");
+  await page.getByRole("button", { name: "2 new keys: show" }).waitFor();
+  assert.equal(await row(page, "new1").count(), 0);
+  await page.getByRole("button", { name: "2 new keys: show" }).click();
+  await row(page, "new1").waitFor();
+  await row(page, "new2").waitFor();
+  await kit.sh("rm dev/variables/new1 dev/variables/new2");
+  await row(page, "new1").waitFor({ state: "detached" });
+});
+
+kit.test("a hidden tab holds no stream, and catches up when it is shown", { open: "dev/variables" }, async ({ page }) => {
+  await page.locator(".connection[data-state='live']").waitFor();
+  const hide = (is) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, is);
+  const ended = page.waitForEvent("requestfailed", (request) => request.url().includes("/api/events"));
+  await hide(true);
+  await ended;
+  await kit.echo("dev/variables/zoo/dog", "wolf\n");
+  await hide(false);
+  await row(page, "zoo/dog").locator(".value", { hasText: "wolf" }).waitFor();
+  await page.locator(".connection[data-state='live']").waitFor();
+});
+
+kit.test("a session that has ended is told, and a new link takes its place with nothing lost", { open: "dev/variables" }, async (tab) => {
+  const { page } = tab;
+  await page.getByRole("searchbox", { name: "Filter keys" }).fill("do");
+  await page.locator(".count", { hasText: "1 of 5 keys" }).waitFor();
+  tab.expects(401);
+  // The server that this page has knows no such session.
+  await page.route("**/api/details", async (route) => route.continue({ headers: { ...route.request().headers(), "x-keyfs-session": "gone" } }), { times: 1 });
+  await kit.echo("dev/variables/zoo/dog", "hound\n");
+  const link = tab.dialog.getByRole("textbox", { name: "Link" });
+  await link.waitFor();
+  await link.fill("nonsense");
+  await tab.button("Go on").click();
+  await tab.dialog.getByText("This is no link of the dashboard").waitFor();
+  await page.keyboard.press("Escape");
+  await link.waitFor();
+  await link.fill(tab.dashboard.link);
+  await tab.button("Go on").click();
+  await tab.closed();
+  assert.equal(await page.getByRole("searchbox", { name: "Filter keys" }).inputValue(), "do");
+  await row(page, "zoo/dog").locator(".value", { hasText: "hound" }).waitFor();
+});
+
+kit.test("a page without a link asks for one", { as: "alice" }, async (tab) => {
+  const { page } = tab;
+  tab.expects(400, "/api/session");
+  await page.evaluate(() => sessionStorage.clear());
+  await page.goto(tab.dashboard.origin);
+  await tab.dialog.getByRole("textbox", { name: "Link" }).fill(tab.dashboard.link);
+  await tab.button("Go on").click();
+  await row(page, "zoo/cat").or(page.locator(".empty")).first().waitFor();
+});
