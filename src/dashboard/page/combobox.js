@@ -29,6 +29,7 @@ class Combobox extends HTMLElement {
 
   disconnectedCallback() {
     this.#open = false;
+    removeEventListener("scroll", this.#scrolled, true);
   }
 
   get #listId() {
@@ -62,9 +63,11 @@ class Combobox extends HTMLElement {
   #place(shown) {
     const list = this.querySelector(".combobox-list");
     if (!shown) {
+      removeEventListener("scroll", this.#scrolled, true);
       if (list.matches(":popover-open")) list.hidePopover();
       return;
     }
+    addEventListener("scroll", this.#scrolled, true);
     if (!list.matches(":popover-open")) list.showPopover();
     const box = this.querySelector("input").getBoundingClientRect();
     const below = innerHeight - box.bottom - 12, above = box.top - 12;
@@ -83,6 +86,11 @@ class Combobox extends HTMLElement {
     if (!open) this.#active = -1;
     this.#draw();
   }
+
+  /** The list stands still while what is below it moves: it goes. */
+  #scrolled = (event) => {
+    if (!this.contains(event.target)) this.#show(false);
+  };
 
   #typed = (event) => {
     this.#open = true;

@@ -55,7 +55,7 @@ class Final extends HTMLElement {
           <keyfs-combobox .model=${{
             id: "final-name", label: this.#kind === "user" ? "User" : "Group", placeholder: `Name of a ${this.#kind}`, value: this.#name,
             suggest: (typed) => suggest(this.#kind, typed), listLabel: this.#kind === "user" ? "Users" : "Groups",
-            onType: (name) => this.#choose(this.#kind, name),
+            onType: (name) => this.#choose(this.#kind, name), onEnter: () => this.#later(),
           }}></keyfs-combobox>
         </div>
         <div class="final-answer" role="status">${this.#message ? html`<p class="form-note">${this.#message}</p>` : this.#answer ? answerView(this.#answer) : nothing}</div>

@@ -92,7 +92,7 @@ class Form {
     this.#ends.push(guard(() => dirty(this.model)), onChange((change) => this.#heard(change)), onLost(() => this.#look()));
     loadAccounts().then(() => this.draw(), () => {});
     if (this.model.key !== "" && this.model.mode === "add") this.#askWhetherThere();
-    this.#focus("#key, #value");
+    this.#begin();
   }
 
   draw() {
@@ -204,7 +204,7 @@ class Form {
     this.model = this.offered.content;
     this.dropOffer();
     this.#look();
-    this.#focus("#key, #value");
+    this.#begin();
   }
 
   dropOffer() {
@@ -220,7 +220,7 @@ class Form {
   keepEditing() {
     this.asking = false;
     this.draw();
-    this.#focus("#key, #value");
+    this.#begin();
   }
 
   closeWithDraft() {
@@ -370,6 +370,14 @@ class Form {
     this.#closed = true;
     // The browser itself can close a dialog that is asked twice to: what was typed is kept then.
     if (dirty(this.model)) keepDraft(this.#draft, this.model);
+  }
+
+  /** Where one goes on typing: behind the key's directory, or in the value where the key is known. */
+  #begin() {
+    const { mode, key } = this.model;
+    this.#focus(mode === "add" && (key === "" || key.endsWith("/")) ? "#key" : "#value");
+    const field = document.activeElement;
+    if (field.id === "key") field.setSelectionRange(key.length, key.length);
   }
 
   #focus(selector) {

@@ -15,7 +15,7 @@ import { html, nothing } from "./vendor/lit-html.js";
 import { ago, count, exact } from "./words.js";
 
 /** Values up to this size are fetched to say what changed in each version. */
-const SUMMED_UP = 65_536;
+const SUMMED_UP = 16_384;
 
 /** The dialog of a key's history; of a removed key too. */
 export function openHistory(key, { environment = state.environment, tree = state.tree } = {}) {
@@ -30,6 +30,7 @@ class History {
   #log = null;
   #problem = "";
   #values = new Map();
+  #tallies = new Map();
   #shown = null;
   #asking = null;
   #confirmed = false;
@@ -131,7 +132,8 @@ class History {
     if (!before) return version === 1 ? "The first version." : "The oldest version that is kept.";
     const mine = this.#values.get(version)?.text, other = this.#values.get(before.version)?.text;
     if (mine !== undefined && other !== undefined) {
-      const { added, removed } = tally(other, mine);
+      if (!this.#tallies.has(version)) this.#tallies.set(version, tally(other, mine));
+      const { added, removed } = this.#tallies.get(version);
       if (added + removed === 0) return "The same value.";
       return added === 1 && removed === 1 ? "One line changed." : [added && `${count(added, "line")} added`, removed && `${count(removed, "line")} removed`].filter(Boolean).join(", ") + ".";
     }

@@ -149,7 +149,7 @@ class Removal {
 /** Says what went, and offers to bring it back. */
 function offerUndo({ environment, tree, removed }) {
   const what = removed.length === 1 ? removed[0].key : count(removed.length, "key");
-  toast(`Deleted ${what} from ${environment}.`, {
+  toast(`Deleted ${what} from ${environment}. “Removed keys” brings ${removed.length === 1 ? "it" : "them"} back later.`, {
     kind: "done",
     action: { label: "Undo", run: () => restore({ environment, tree, keys: removed }) },
   });

@@ -36,6 +36,7 @@ export function valueField(model, { change, error = "", limit, locked = false })
       ${secret && mode !== "file" ? html`<label class="tick"><input type="checkbox" .checked=${model.value.shown} @change=${(event) => change({ shown: event.target.checked })}> Show what I type</label>` : nothing}
       ${model.mode === "edit" ? keptPart(model, { change }) : nothing}
       <p class="form-note" id="value-help">${help(model, binary)}</p>
+      ${secret && model.base?.command ? html`<p class="form-note">Whoever may read it does so by <code>${model.base.command}</code></p>` : nothing}
       <p class="field-error" id="value-error" ?hidden=${!error}>${error}</p>
     </fieldset>`;
 }
