@@ -10,6 +10,7 @@ use crate::keys::{IN_ANALYSTS, IN_PAYMENTS};
 pub const CASES: Cases = &[
     ("variables_are_compared", variables_are_compared),
     ("secrets_are_compared_for_who_reads_them", secrets_are_compared_for_who_reads_them),
+    ("no_secret_is_opened_unasked", no_secret_is_opened_unasked),
     ("what_is_closed_is_told", what_is_closed_is_told),
     ("variables_are_copied_as_shown", variables_are_copied_as_shown),
     ("secrets_are_copied_unseen", secrets_are_copied_unseen),
@@ -62,6 +63,31 @@ fn secrets_are_compared_for_who_reads_them() {
     assert_eq!(differs(&IN_PAYMENTS, &["dev", "pre", "prod"]), json!(null));
     assert_eq!(differs(&IN_ANALYSTS, &["dev", "pre"]), json!(null));
     assert_eq!(differs(&User(0, 0, &[PAYMENTS]), &["dev", "pre", "prod"]), json!(true));
+}
+
+/// What a list of secrets shows takes no decision on one: who looks at it leaves no trace of having read anything.
+fn no_secret_is_opened_unasked() {
+    let mount = Mount::new();
+    for (path, group) in [("dev", PAYMENTS), ("pre", 0)] {
+        mount.put(&format!("{path}/secrets/key"), CANARY);
+        mount.own(&format!("{path}/secrets/key"), 0, group, 0o640);
+    }
+    let dashboard = Dashboard::start(&mount, &IN_PAYMENTS);
+    let session = dashboard.log_in();
+    let decisions = || {
+        mount.audit().iter().filter(|record| ["granted", "denied"].contains(&record["event"].as_str().unwrap())).count()
+    };
+    let before = decisions();
+    let mut body = json!({"tree": "secrets", "environments": ["dev", "pre"], "keys": ["key"], "secrets": false});
+    let item = session.post("/api/compare", &body).is_good()["items"][0].clone();
+    assert_eq!(
+        (&item["differs"], &item["cells"][0]["kind"], &item["cells"][1]["kind"]),
+        (&json!(null), &json!("secret"), &json!("denied"))
+    );
+    assert_eq!(decisions(), before);
+    body["secrets"] = json!(true);
+    session.post("/api/compare", &body).is_good();
+    assert!(decisions() > before);
 }
 
 fn what_is_closed_is_told() {

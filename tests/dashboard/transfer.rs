@@ -66,6 +66,13 @@ fn an_import_is_all_or_nothing() {
     assert_eq!(invalid, ["none", "a//b", "key/below"]);
     let error = import(&agreed(&body, &preview)).is_refused(422, "invalid");
     assert_eq!(error["field"], "text");
+    assert!(!mount.path("dev/variables/good").exists());
+    // What can't be stored is left out where the user says so.
+    let mut some = agreed(&body, &preview);
+    some["leave_out_invalid"] = json!(true);
+    assert_eq!(import(&some).is_good()["stored"], 1);
+    assert_eq!((mount.get("dev/variables/good"), mount.get("dev/variables/key")), (b"1".to_vec(), b"x".to_vec()));
+    std::fs::remove_file(mount.path("dev/variables/good")).unwrap();
     // One that may not be stored.
     let body = json!({"environment": "dev", "tree": "variables", "format": "json", "preview": true,
         "text": r#"{"good": "1", "closed/key": "2"}"#});
@@ -116,7 +123,13 @@ fn texts_that_can_t_be_read() {
         let body = json!({"environment": "dev", "tree": "secrets", "format": format, "text": text, "preview": true});
         let error = session.post("/api/import", &body).is_refused(422, "invalid");
         assert_eq!(error["field"], "text");
-        assert!(error["column"].is_u64() && error["message"].as_str().unwrap().contains(words), "{error}");
+        assert_eq!(error["current"]["column"], error["column"]);
+        assert!(
+            error["current"]["line"].is_u64()
+                && error["column"].is_u64()
+                && error["message"].as_str().unwrap().contains(words),
+            "{error}"
+        );
     }
     let body = json!({"environment": "dev", "tree": "secrets", "format": "toml", "text": CANARY, "preview": true});
     session.post("/api/import", &body).is_refused(400, "malformed");
