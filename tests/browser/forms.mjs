@@ -8,8 +8,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 /** A value that is nowhere by chance, and that reads otherwise in each encoding. */
-export function secret(word = 'canary') {
-  return `${word}-${randomBytes(9).toString('hex')}/+ "é"&<${randomBytes(6).toString('hex')}>?`;
+export function secret() {
+  return `${randomBytes(9).toString('hex')}/+ "é"&<${randomBytes(6).toString('hex')}>?`;
 }
 
 /** What holds secrets, and finds them. */
@@ -55,7 +55,7 @@ function forms(value) {
     ['in hex', utf8.toString('hex')],
     ['in HEX', utf8.toString('hex').toUpperCase()],
     ['backwards', [...value].reverse().join('')],
-    ['its first half', value.slice(0, 16)],
+    ['its beginning', value.slice(0, 16)],
   ];
   const found = new Map(texts.map(([form, text]) => [text, [form, Buffer.from(text)]]));
   found.set('utf16', ['as UTF-16', Buffer.from(value, 'utf16le')]);

@@ -102,7 +102,7 @@ class Kit {
 
   /** A new secret, which is looked for from now on. `word` names it in a failure. */
   secret(word = "canary") {
-    const value = secret(word);
+    const value = secret();
     this.secrets.add(value, word);
     return value;
   }
@@ -219,6 +219,12 @@ class Tab {
       const main = document.querySelector("main");
       return main && !main.matches('[aria-busy="true"]') && !main.querySelector('[aria-busy="true"], .skeleton');
     });
+  }
+
+  /** Waits until what changed has been drawn. */
+  async painted() {
+    await this.page.evaluate(() => new Promise((go) => { requestAnimationFrame(() => requestAnimationFrame(go)); }));
+    await this.page.waitForFunction(() => document.getAnimations().every((one) => one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity));
   }
 
   /** The row of a key, or of a prefix that ends with `/`. */
