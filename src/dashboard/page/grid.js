@@ -19,6 +19,8 @@ const MARGIN = 4;
 const AHEAD = 240, NEAR = 80;
 /** Milliseconds of a touch that asks for the menu, and pixels that it may move meanwhile. */
 const LONG_PRESS = 500, SLIP = 10;
+/** Milliseconds after a finger was lifted in which a browser tells of it as of a mouse. */
+const LIFT = 400;
 /** Milliseconds after which letters typed begin a new word. */
 const WORD = 700;
 
@@ -37,6 +39,7 @@ export class Grid {
   #frame = 0;
   #letters = { text: "", time: 0 };
   #press = null;
+  #longUntil = -Infinity;
   #watch;
   /** The parts of the page that are measured, and what they measured last: reading it anew costs a layout. */
   #body = null;
@@ -60,6 +63,7 @@ export class Grid {
     home.addEventListener("keydown", (event) => this.#typed(event));
     home.addEventListener("focusin", (event) => this.#focused(event));
     home.addEventListener("click", (event) => this.#clicked(event));
+    for (const name of ["mousedown", "click"]) home.addEventListener(name, (event) => this.#lifted(event), true);
     home.addEventListener("dblclick", (event) => this.#clickedTwice(event));
     home.addEventListener("contextmenu", (event) => this.#asked(event));
     home.addEventListener("pointermove", (event) => { this.#pointer = { x: event.clientX, y: event.clientY }; }, { passive: true });
@@ -363,13 +367,25 @@ export class Grid {
     const row = this.#rowOf(event);
     if (event.pointerType !== "touch" || !row) return;
     const { clientX: x, clientY: y } = event;
-    this.#press = { x, y, timer: setTimeout(() => this.openMenu(row, { x, y }), LONG_PRESS) };
+    const open = () => {
+      this.#press = { ...this.#press, isLong: true };
+      this.openMenu(row, { x, y });
+    };
+    this.#press = { x, y, isLong: false, timer: setTimeout(open, LONG_PRESS) };
+  }
+
+  /** What a browser makes of a finger that is lifted is no click, where the menu was what it asked for. */
+  #lifted(event) {
+    if (performance.now() - this.#longUntil > LIFT) return;
+    event.preventDefault();
+    event.stopPropagation();
   }
 
   #released(event) {
     if (this.#press === null) return;
     if (event.type === "pointermove" && Math.hypot(event.clientX - this.#press.x, event.clientY - this.#press.y) < SLIP) return;
     clearTimeout(this.#press.timer);
+    if (this.#press.isLong) this.#longUntil = performance.now();
     this.#press = null;
   }
 

@@ -18,9 +18,11 @@ export class Rows {
   keys = [];
   #lower = [];
   #look = { filter: "", descending: false, flat: false, selected: null, inOrder: false };
-  /** What is unfolded in each tree: it stays so when another environment is looked at. */
-  #unfolded = {};
-  #open = new Set();
+  /** What the user unfolded and folded in each tree: it stays so when another environment is looked at. */
+  #chosen = {};
+  /** `all`: how directories are that the user didn't touch, where that was said; `each`: those that were, true for unfolded. */
+  #folds = { all: null, each: new Map() };
+  #isFew = true;
   #folded = new Set();
   #rows = null;
   #places = null;
@@ -29,8 +31,8 @@ export class Rows {
   load(keys, tree = "") {
     this.keys = keys.map(inside).sort();
     this.#lower = this.keys.map((key) => key.toLowerCase());
-    this.#unfolded[tree] ??= keys.length <= FEW ? directories(this.keys) : new Set();
-    this.#open = this.#unfolded[tree];
+    this.#isFew = keys.length <= FEW;
+    this.#folds = this.#chosen[tree] ??= { all: null, each: new Map() };
     this.#changed();
   }
 
@@ -76,18 +78,23 @@ export class Rows {
   }
 
   fold(paths, open) {
-    const set = this.#isFiltered ? this.#folded : this.#open;
-    const add = this.#isFiltered ? !open : open;
     if (paths === "all") {
-      set.clear();
-      if (add) for (const path of directories(this.keys)) set.add(path);
+      // Under a filter all is unfolded, and only what is folded is remembered.
+      if (this.#isFiltered) this.#folded = open ? new Set() : directories(this.#matches());
+      else Object.assign(this.#folds, { all: open, each: new Map() });
     } else {
       for (const path of paths.map((path) => path.replace(/\/$/, ""))) {
-        if (add) set.add(path);
-        else set.delete(path);
+        if (!this.#isFiltered) this.#folds.each.set(path, open);
+        else if (open) this.#folded.delete(path);
+        else this.#folded.add(path);
       }
     }
     this.#rows = this.#places = null;
+  }
+
+  #isOpen(path) {
+    if (this.#isFiltered) return !this.#folded.has(path);
+    return this.#folds.each.get(path) ?? this.#folds.all ?? this.#isFew;
   }
 
   /** Unfolds every directory that stands at a level right in `above`. */
@@ -190,7 +197,6 @@ export class Rows {
 
   #treeRows() {
     const keys = this.#matches();
-    const isOpen = this.#isFiltered ? (path) => !this.#folded.has(path) : (path) => this.#open.has(path);
     const rows = [];
     const add = (from, to, begin, level) => {
       const children = childrenOf(keys, from, to, begin);
@@ -198,7 +204,7 @@ export class Rows {
       children.forEach((child, at) => {
         const key = keys[child.from];
         const path = outside(child.isDirectory ? key.slice(0, child.end) : key);
-        const open = child.isDirectory ? isOpen(path) : null;
+        const open = child.isDirectory ? this.#isOpen(path) : null;
         rows.push({
           path: child.isDirectory ? `${path}/` : path,
           name: key.slice(begin, child.end),
