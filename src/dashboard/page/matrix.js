@@ -173,7 +173,7 @@ export class MatrixView {
     const done = counts.compared >= counts.to_compare;
     const button = (name, label, size, about) => html`
       <button type="button" class="segment" aria-pressed=${String(kind === name && !environment)}
-        @click=${() => this.#filter({ kind: name, environment: null })}>${label} <span class="segment-count" aria-label=${about}>${size}</span></button>`;
+        @click=${() => this.#filter({ kind: name, environment: null })}>${label} <span class="segment-count" title=${about}>${size}</span></button>`;
     return html`
       <div class="matrix-bar">
         <label class="matrix-search"><span class="visually-hidden">Filter keys</span>
@@ -339,7 +339,7 @@ export class MatrixView {
     }
     if (here === CLOSED) return html`<span class="quiet" title="You may not list the directory that it would be in">not listed</span>`;
     const cell = here === ASKED ? null : row.cells?.[environment];
-    if (!cell) return html`<span class="matrix-wait" aria-label="being asked for"></span>`;
+    if (!cell) return html`<span class="matrix-wait"><span class="visually-hidden">being asked for</span></span>`;
     if (this.#tree === "secrets") {
       const closed = cell.kind === "denied";
       return html`<span class="set"><span aria-hidden="true">${closed ? "◌" : "●"}</span> set${closed ? ", may not be read" : nothing}</span>
