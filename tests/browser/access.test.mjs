@@ -86,11 +86,6 @@ kit.test("a key is added, changed and deleted by the keyboard alone", { open: "d
   await tab.dialog.waitFor();
   assert.equal(await focused(), "key");
   await page.keyboard.type("web/added");
-  await keys("Escape"); // closes the suggestions, if there are any, or asks
-  if (!(await page.locator("#key").isVisible())) throw new Error("Esc closed the form with something typed in it");
-  const stay = tab.dialog.getByRole("button", { name: /keep|stay|go on|back/i });
-  if (await stay.count()) { await stay.first().focus(); await keys("Enter"); }
-  await page.locator("#key").focus();
   await reach("#value, textarea");
   await page.keyboard.type("first");
   await keys("Control+Enter");

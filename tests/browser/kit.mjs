@@ -42,7 +42,8 @@ const FLAGS = [
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ];
 
-/** Everything for a test file. `flags` are further ones of Chromium, `mount: false` leaves the mount out. */
+/** Everything for a test file. `flags` are further ones of Chromium, `mount: false` leaves the mount
+ * out, `at` says where it is, and `planted: false` leaves out the secrets that no test knows of. */
 export async function start(options = {}) {
   const kit = new Kit();
   after(() => kit.end());
@@ -88,11 +89,11 @@ class Kit {
   #dashboards = new Map();
   #browsers = [];
 
-  async begin({ mount = true, flags = [], seed }) {
+  async begin({ mount = true, at, planted = true, flags = [], seed }) {
     if (mount) {
-      this.mount = await Mount.start();
+      this.mount = await Mount.start(at);
       // One that no test knows of is in each environment.
-      for (const environment of ["dev", "pre", "prod"]) {
+      for (const environment of planted ? ["dev", "pre", "prod"] : []) {
         await this.echo(`${environment}/secrets/planted/canary`, this.secret("planted"), { groups: "payments:rw" });
       }
     }

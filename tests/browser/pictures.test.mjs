@@ -6,7 +6,7 @@ import path from "node:path";
 import { start } from "./kit.mjs";
 import { call, seed } from "./scenes.mjs";
 
-const kit = await start({ seed });
+const kit = await start({ seed, at: "/mnt/keys", planted: false });
 const IMAGES = path.resolve(import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname), "../../docs/images");
 
 async function picture(tab, name) {

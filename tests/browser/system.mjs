@@ -41,13 +41,13 @@ function environment(user, more) {
 export class Mount {
   #dashboards = [];
 
-  static async start() {
+  static async start(at) {
     const home = await mkdtemp(path.join(PLACE, 'tests', 'mount-'));
     const mount = new Mount();
     mount.home = home;
-    mount.keys = path.join(home, 'keys');
+    mount.keys = at ?? path.join(home, 'keys');
     await run('root', ['chmod', '755', home]);
-    await mkdir(mount.keys);
+    await mkdir(mount.keys, { recursive: true });
     const store = ['--store', path.join(home, 'store.redb'), '--identity', path.join(home, 'identity')];
     await run('root', ['keyfs', 'mount', '--create', '--background', ...store, mount.keys]);
     return mount;
