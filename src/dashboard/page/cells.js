@@ -113,7 +113,7 @@ export function bytes(size) {
 }
 
 function command(detail, uses, isShown) {
-  return html`<span class="command">${isShown ? html`<code title=${detail.command}>${detail.command}</code>` : nothing}<button type="button" class="icon-button copy-command" tabindex=${uses.isActive ? 0 : -1}
+  return html`<span class="command">${isShown ? html`<code title=${detail.command}>${detail.command}</code>` : nothing}<button type="button" class="icon-button copy" tabindex=${uses.isActive ? 0 : -1}
     aria-label="Copy the command that reads ${detail.key}" title="Copy the command: ${detail.command}" @click=${() => uses.copy(detail.command, "The command")}></button></span>`;
 }
 
