@@ -135,7 +135,7 @@ function expiry(expires) {
   if (expires === null || expires === undefined) return html`<span class="never"><span class="visually-hidden">never</span><span aria-hidden="true">–</span></span>`;
   const days = (new Date(expires).getTime() - Date.now()) / 86_400_000;
   const state = days <= 0 ? "expired" : days < SOON ? "soon" : "later";
-  return html`<span class="expiry" data-state=${state}><time datetime=${expires} title=${exact(expires)}>${state === "expired" ? `expired ${ago(expires)}` : ago(expires)}</time></span>`;
+  return html`<span class="expiry" data-state=${state}><time datetime=${expires} title=${exact(expires)}>${state === "expired" ? html`expired<span class="visually-hidden"> ${ago(expires)}</span>` : ago(expires)}</time></span>`;
 }
 
 function menuCell(row, uses) {
