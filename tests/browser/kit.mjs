@@ -145,11 +145,15 @@ class Kit {
     return browser;
   }
 
-  /** A test with a tab. `as`: whose dashboard; `open`: what is looked at first, as in `dev/secrets/matrix`. */
+  /** A test with a tab. `as`: whose dashboard, null for no tab; `open`: what is looked at first, as in `dev/secrets/matrix`. */
   test(name, options, body) {
     if (typeof options === "function") [options, body] = [{}, options];
     test(name, async (t) => {
-      const dashboard = options.as === null ? null : await this.dashboard(options.as);
+      if (options.as === null) {
+        await body(t);
+        return;
+      }
+      const dashboard = await this.dashboard(options.as);
       const tab = await this.tab({ ...options, dashboard });
       try {
         await body(tab, t);

@@ -6,6 +6,9 @@ import { Buffer } from "node:buffer";
 
 const STREAM = "/api/events";
 
+/** How long answers may be on their way at the end of a test, in milliseconds. */
+const LATE = 10_000;
+
 export class Watch {
   troubles = [];
   warnings = 0;
@@ -47,7 +50,13 @@ export class Watch {
 
   /** Waits until all that was answered has been looked into. */
   async settle() {
-    while (this.#reading.size > 0) await Promise.all(this.#reading);
+    const late = new Promise((go) => { setTimeout(go, LATE, true).unref(); });
+    while (this.#reading.size > 0) {
+      if (await Promise.race([Promise.all(this.#reading).then(() => false), late])) {
+        this.#trouble("an answer was asked for and not read to its end, so it can't be looked into");
+        break;
+      }
+    }
     for (const { status, where, isMet } of this.#expected) {
       if (!isMet) this.#trouble(`no answer with status ${status} came from ${where || "anywhere"}`);
     }
@@ -157,7 +166,7 @@ export async function inStorage(page) {
       database.close();
     }
     const caches_ = [];
-    for (const name of await caches.keys()) {
+    for (const name of (await globalThis.caches?.keys()) ?? []) {
       const cache = await caches.open(name);
       for (const request of await cache.keys()) caches_.push([name, request.url, await (await cache.match(request)).text()]);
     }
