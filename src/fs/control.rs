@@ -157,8 +157,10 @@ impl Adapter {
             Place::Path(root, names) => (root, names),
             Place::Version(..) => return Err(Error::NotADirectory),
         };
-        let past = self.namespace.past(actor, root, &names)?;
-        if let Some(found) = past.versions.iter().find(|past| past.version.to_string() == name.as_str()) {
+        // Of a large directory each name is asked for when it is listed, so nothing is looked at that its name rules out.
+        let numbered = name.as_bytes().iter().all(u8::is_ascii_digit);
+        let versions = if numbered { self.namespace.past_versions(actor, root, &names)? } else { Vec::new() };
+        if let Some(found) = versions.iter().find(|past| past.version.to_string() == name.as_str()) {
             let attributes = self.version_attributes(found);
             return Ok((Place::Version(root, names, found.version), attributes));
         }
@@ -181,8 +183,8 @@ impl Adapter {
             number => match self.places.get(number).ok_or(Error::Gone)? {
                 Place::Environment(_) | Place::Path(..) => self.control_directory(),
                 Place::Version(root, names, version) => {
-                    let past = self.namespace.past(actor, root, &names)?;
-                    let found = past.versions.iter().find(|past| past.version == version);
+                    let versions = self.namespace.past_versions(actor, root, &names)?;
+                    let found = versions.iter().find(|past| past.version == version);
                     self.version_attributes(found.ok_or(Error::Gone)?)
                 }
             },

@@ -57,13 +57,7 @@ impl Namespace {
                 }
                 past.names.extend(view.entries(*id)?.into_iter().map(|(name, _)| name));
             }
-            Some((id, node)) => past.versions = versions(&view, *id, node)?,
-            None => match self.removed(actor, &view, root, path) {
-                Ok(Some((id, node))) => past.versions = versions(&view, id, &node)?,
-                // Names below are listed all the same.
-                Ok(None) | Err(Error::Denied(_) | Error::Gate(_)) => {}
-                Err(error) => return Err(error),
-            },
+            _ => past.versions = self.kept(actor, &view, root, path, present.as_ref())?,
         }
         let mut from = key::history(root, path);
         from.push(b'/');
@@ -81,6 +75,35 @@ impl Namespace {
             return Err(Error::NotFound);
         }
         Ok(past)
+    }
+
+    /// The versions of the key of a path, oldest first, as [`past`](Namespace::past) has them; without a look at what goes on from
+    /// there. None where there is no such key.
+    pub fn past_versions(&self, actor: &dyn Actor, root: NodeId, path: &[Name]) -> Result<Vec<PastVersion>, Error> {
+        let view = self.view()?;
+        let present = self.walk(actor, &view, root, path)?;
+        self.kept(actor, &view, root, path, present.as_ref())
+    }
+
+    /// The versions of a key that is there, or of one that was removed.
+    fn kept(
+        &self,
+        actor: &dyn Actor,
+        view: &View<'_>,
+        root: NodeId,
+        path: &[Name],
+        present: Option<&(NodeId, Node)>,
+    ) -> Result<Vec<PastVersion>, Error> {
+        match present {
+            Some((_, node)) if node.kind == Kind::Directory => Ok(Vec::new()),
+            Some((id, node)) => versions(view, *id, node),
+            None => match self.removed(actor, view, root, path) {
+                Ok(Some((id, node))) => versions(view, id, &node),
+                // Names below are listed all the same.
+                Ok(None) | Err(Error::Denied(_) | Error::Gate(_)) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            },
+        }
     }
 
     /// Has the history of a path lead to a node that is no entry any longer. Where it leads to another, as after a directory
