@@ -193,11 +193,10 @@ impl Mount {
         environments.iter().map(|name| Ok(self.assume(&Wanted::new(Some(name))?))).collect()
     }
 
-    /// How long a value may be, in bytes.
-    pub fn value_limit(&self) -> u64 {
-        let status = std::fs::read(self.0.join(".keyfs/status")).ok();
-        let status: Option<serde_json::Value> = status.and_then(|status| serde_json::from_slice(&status).ok());
-        status.and_then(|status| status.get("value_limit_bytes")?.as_u64()).unwrap_or(USUAL_LIMIT)
+    /// How long a value may be, in bytes, in the mount that has this place; what is usual where that doesn't say.
+    pub fn value_limit(scope: &Scope) -> u64 {
+        let limit = super::facts::attribute(&scope.tree(Tree::Variables), "system.keyfs.value_limit");
+        limit.ok().flatten().and_then(|limit| limit.parse().ok()).unwrap_or(USUAL_LIMIT)
     }
 }
 

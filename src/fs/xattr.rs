@@ -178,6 +178,7 @@ impl Adapter {
             Attribute::Expires => expiry(&self.namespace.facts(id)?),
             Attribute::Note(name) => self.namespace.note(id, name),
             Attribute::Fact("why") => Ok(self.namespace.explain(actor, id)?.to_string().into_bytes()),
+            Attribute::Fact("value_limit") => Ok(self.namespace.limits().value.to_string().into_bytes()),
             Attribute::Fact(name) => fact(&self.namespace.facts(id)?, name),
             Attribute::Nameless => Err(NAMELESS),
             attribute => of_permissions(attribute, &self.namespace.permissions(id)?),

@@ -51,7 +51,7 @@ impl Drop for Part {
 }
 
 fn a_part_of_a_mount() {
-    let mount = Mount::new();
+    let mount = Mount::with(&["--value-limit", "5000"]);
     mount.put("dev/secrets/password", CANARY);
     mount.put("dev/variables/key", "one");
     let part = Part(mount.home().join("part"));
@@ -63,6 +63,7 @@ fn a_part_of_a_mount() {
     let session = dashboard.log_in();
     let about = session.get("/api/about").is_good();
     assert_eq!(about["environments"], json!([{"name": "dev", "protected": false}]));
+    assert_eq!(about["value_limit"], 5000);
     assert_eq!(session.get("/api/keys?environment=dev&tree=variables").is_good()["keys"], json!(["key"]));
     let entry = |tree: &str, key: &str| session.get(&format!("/api/entry?environment=dev&tree={tree}&key={key}"));
     assert_eq!(entry("variables", "key").is_good()["value"], "one");

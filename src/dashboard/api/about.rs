@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::shapes::Names;
 use super::{Api, Failure};
-use crate::client::Scope;
 use crate::client::rows::KNOWN;
+use crate::client::{Mount, Scope};
 use crate::id::{Gid, Uid};
 
 /// The environment in which a change is asked about once more.
@@ -46,15 +46,15 @@ struct Field {
 pub(super) async fn about(State(api): State<Api>) -> Result<Response, Failure> {
     let look = |api: &Api| {
         let mount = api.mount();
-        let environments = mount.scopes()?.iter().map(environment).collect();
+        let scopes = mount.scopes()?;
         let fields = KNOWN.iter().map(|known| Field { name: known.name, kind: known.kind.as_str() });
         Ok(About {
             user: user(),
             mount: mount.path().display().to_string(),
             version: env!("CARGO_PKG_VERSION"),
             team: api.0.team,
-            value_limit: mount.value_limit(),
-            environments,
+            value_limit: scopes.first().map_or(0, Mount::value_limit),
+            environments: scopes.iter().map(environment).collect(),
             fields: fields.collect(),
         })
     };
