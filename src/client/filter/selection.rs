@@ -46,7 +46,7 @@ impl Selection {
     pub fn of<T>(&self, mut list: Vec<T>, field: impl for<'t> Fn(&'t T, &str) -> Option<Field<'t>>) -> Vec<T> {
         list.retain(|one| self.filter.matches(&|name| field(one, name)));
         if !self.sort.is_empty() {
-            list.sort_by(|one, other| self.sort.compare(&|name| field(one, name), &|name| field(other, name)));
+            list.sort_by_cached_key(|one| self.sort.place(&|name| field(one, name)));
         }
         list
     }

@@ -6,7 +6,8 @@
 //! It deliberately doesn't sort: things that compare alike stay in the order in which they were found if the caller's sort
 //! is stable.
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -47,33 +48,48 @@ impl Sort {
         self.0.iter().map(|criterion| criterion.field.name).collect()
     }
 
-    /// Which of two things comes first.
-    pub fn compare(&self, one: Lookup<'_, '_>, other: Lookup<'_, '_>) -> Ordering {
-        let by = |criterion: &Criterion| {
-            let name = criterion.field.name;
-            order(one(name), other(name), criterion.descending)
+    /// Where something stands among others, to be compared with their places.
+    pub fn place(&self, look_up: Lookup<'_, '_>) -> Place {
+        let step = |criterion: &Criterion| match look_up(criterion.field.name).and_then(Rank::of) {
+            Some(rank) if criterion.descending => Step::Down(Reverse(rank)),
+            Some(rank) => Step::Up(rank),
+            None => Step::Null,
         };
-        self.0.iter().map(by).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        Place(self.0.iter().map(step).collect())
     }
 }
 
-fn order(one: Option<Field<'_>>, other: Option<Field<'_>>, descending: bool) -> Ordering {
-    match (one.filter(Field::is_there), other.filter(Field::is_there)) {
-        (Some(one), Some(other)) if descending => values(&other, &one),
-        (Some(one), Some(other)) => values(&one, &other),
-        (one, other) => one.is_none().cmp(&other.is_none()),
-    }
+/// Where something stands: what a [`Sort`] asks of it, each looked up once.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Place(Vec<Step>);
+
+/// By one field; those of one field are all up or all down.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Step {
+    Up(Rank),
+    Down(Reverse<Rank>),
+    Null,
 }
 
-fn values(one: &Field<'_>, other: &Field<'_>) -> Ordering {
-    match (one, other) {
-        (Field::Text(one), Field::Text(other)) => one.cmp(other),
-        (Field::Number(one), Field::Number(other)) => one.cmp(other),
-        (Field::Time(one), Field::Time(other)) => Timestamp::parse(one).cmp(&Timestamp::parse(other)),
-        (Field::Flag(one), Field::Flag(other)) => one.cmp(other),
-        (Field::List(one), Field::List(other)) => one.cmp(other),
-        // A lookup that gives values of two kinds for one field.
-        _ => Ordering::Equal,
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Rank {
+    Text(String),
+    Number(i64),
+    Time(Timestamp),
+    Flag(bool),
+    List(Vec<String>),
+}
+
+impl Rank {
+    fn of(field: Field<'_>) -> Option<Rank> {
+        match field {
+            Field::Text(text) => Some(Rank::Text(text.into_owned())),
+            Field::Number(number) => Some(Rank::Number(number)),
+            Field::Time(text) => Timestamp::parse(&text).map(Rank::Time),
+            Field::Flag(flag) => Some(Rank::Flag(flag)),
+            Field::List(texts) if texts.is_empty() => None,
+            Field::List(texts) => Some(Rank::List(texts.into_iter().map(Cow::into_owned).collect())),
+        }
     }
 }
 

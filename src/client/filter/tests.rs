@@ -287,9 +287,9 @@ fn an_order_of_several_fields() {
     ];
     for (text, first, last) in cases {
         let sort = Sort::parse(text, KNOWN).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(sort.compare(&one, &other), *first, "{text}");
-        assert_eq!(sort.compare(&other, &one), first.reverse(), "{text}");
-        assert_eq!(sort.compare(&other, &third), *last, "{text}, null stands last");
+        assert_eq!(sort.place(&one).cmp(&sort.place(&other)), *first, "{text}");
+        assert_eq!(sort.place(&other).cmp(&sort.place(&one)), first.reverse(), "{text}");
+        assert_eq!(sort.place(&other).cmp(&sort.place(&third)), *last, "{text}, null stands last");
         assert_eq!(sort.is_empty(), text.is_empty());
         assert_eq!(Sort::parse(&sort.to_string(), KNOWN), Ok(sort), "{text}");
     }
