@@ -1,4 +1,4 @@
-//! The mounts of this process's namespace, from `/proc/self/mountinfo` (see `proc_pid_mountinfo(5)`).
+//! The mounts of this process's namespace, and who has a file system in another one, from `/proc/self/mountinfo` (see `proc_pid_mountinfo(5)`).
 //!
 //! It deliberately keeps nothing: each look reads the kernel's table anew.
 
@@ -35,6 +35,17 @@ pub fn read() -> io::Result<Vec<Mount>> {
 /// What is on top at `path`, which has neither `.` nor `..` nor a symbolic link in it.
 pub fn at(path: &Path) -> io::Result<Option<Mount>> {
     Ok(read()?.into_iter().rev().find(|mount| mount.mount_point == path))
+}
+
+/// A process in whose mount namespace a file system is mounted, by its [device](Mount::device), as far as the caller may look.
+pub fn shown_to(device: &str) -> Option<u32> {
+    let processes = std::fs::read_dir("/proc").ok()?;
+    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let shows = |id: &u32| {
+        let table = std::fs::read(format!("/proc/{id}/mountinfo")).unwrap_or_default();
+        parse(&table).iter().any(|mount| mount.device == device)
+    };
+    ids.into_iter().find(shows)
 }
 
 /// The mounts of such a table; what is no line of one is left out.

@@ -1,8 +1,8 @@
 //! `keyfs umount`.
 
 use std::fs;
-use std::io::Read;
-use std::process::Command;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 use crate::Case;
 use crate::fixture::{run, wait_for};
@@ -12,6 +12,7 @@ pub const CASES: &[Case] = &[
     ("it_returns_when_the_store_is_closed", it_returns_when_the_store_is_closed),
     ("a_mount_in_use_stays", a_mount_in_use_stays),
     ("lazily_it_ends_with_the_last_file", lazily_it_ends_with_the_last_file),
+    ("another_namespace_that_has_it_is_named", another_namespace_that_has_it_is_named),
     ("what_is_not_mounted_is_said_to_be", what_is_not_mounted_is_said_to_be),
     ("a_daemon_that_is_gone_leaves_nothing_in_the_way", a_daemon_that_is_gone_leaves_nothing_in_the_way),
 ];
@@ -40,6 +41,27 @@ fn a_mount_in_use_stays() {
     drop(held);
     // The kernel tells the daemon of the close a moment later.
     wait_for("the end of what kept it", || keyfs(&["umount", place.to_str().unwrap()]).status.success());
+}
+
+fn another_namespace_that_has_it_is_named() {
+    let kit = Kit::with_store();
+    kit.mounts(&[]);
+    let (pid, place) = (daemon(&kit.path("keys")), kit.path("keys"));
+    // As a container has it that was started meanwhile.
+    let mut other = Command::new("unshare");
+    other.args(["--mount", "--propagation", "private", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut other = other.spawn().expect("unshare");
+    // It answers once it is there.
+    let mut input = other.stdin.take().expect("a pipe");
+    input.write_all(b"x").unwrap();
+    other.stdout.take().expect("a pipe").read_exact(&mut [0]).unwrap();
+    let output = keyfs(&["umount", place.to_str().unwrap()]);
+    let still = !has_ended(pid);
+    drop(input);
+    other.wait().expect("its end");
+    fails(&output, 1, &[place.to_str().unwrap(), &format!("process {}", other.id()), "still has it"]);
+    assert!(still);
+    wait_for("the daemon's end", || has_ended(pid));
 }
 
 fn lazily_it_ends_with_the_last_file() {

@@ -161,7 +161,11 @@ fn secrets_have_no_value() {
         let rule = if is_in { "group payments (owning group)" } else { "needs group payments" };
         assert_eq!(entry["why"]["read"]["rule"], rule);
         // Nothing was decrypted for that.
-        assert!(mount.audit().iter().all(|record| record["event"] != "granted" && record["event"] != "denied"), "{:?}", mount.audit());
+        assert!(
+            mount.audit().iter().all(|record| record["event"] != "granted" && record["event"] != "denied"),
+            "{:?}",
+            mount.audit()
+        );
     }
 }
 
