@@ -1,6 +1,7 @@
 // What is changed elsewhere: it shows within a second, moves nothing that somebody is at, and is told where it isn't shown.
 
 import assert from "node:assert/strict";
+import { test } from "node:test";
 import { start } from "./kit.mjs";
 
 const kit = await start();
@@ -84,34 +85,42 @@ kit.test("a hidden tab holds no stream, and catches up when it is shown", { open
   await page.locator(".connection[data-state='live']").waitFor();
 });
 
-kit.test("a session that has ended is told, and a new link takes its place with nothing lost", { open: "dev/variables" }, async (tab) => {
-  const { page } = tab;
-  await page.getByRole("searchbox", { name: "Filter keys" }).fill("do");
-  await page.locator(".count", { hasText: "1 of 5 keys" }).waitFor();
-  tab.expects(401);
-  // The server that this page has knows no such session.
-  await page.route("**/api/details", async (route) => route.continue({ headers: { ...route.request().headers(), "x-keyfs-session": "gone" } }), { times: 1 });
-  await kit.echo("dev/variables/zoo/dog", "hound\n");
-  const link = tab.dialog.getByRole("textbox", { name: "Link" });
-  await link.waitFor();
-  await link.fill("nonsense");
-  await tab.button("Go on").click();
-  await tab.dialog.getByText("This is no link of the dashboard").waitFor();
-  await page.keyboard.press("Escape");
-  await link.waitFor();
-  await link.fill(tab.dashboard.link);
-  await tab.button("Go on").click();
-  await tab.closed();
-  assert.equal(await page.getByRole("searchbox", { name: "Filter keys" }).inputValue(), "do");
-  await row(page, "zoo/dog").locator(".value", { hasText: "hound" }).waitFor();
+test("a dashboard that was started anew is told, and its new link takes the place of the old one with nothing lost", async () => {
+  let dashboard = await kit.mount.dashboard("alice");
+  const tab = await kit.tab({ dashboard, open: "dev/variables" });
+  try {
+    const { page } = tab;
+    await page.getByRole("searchbox", { name: "Filter keys" }).fill("do");
+    await page.locator(".count", { hasText: "1 of 5 keys" }).waitFor();
+    await dashboard.end();
+    await page.locator(".connection", { hasText: "Not connected" }).waitFor();
+    tab.expects(401);
+    dashboard = await kit.mount.dashboard("alice", ["--listen", new URL(dashboard.origin).host]);
+    const link = tab.dialog.getByRole("textbox", { name: "Link" });
+    await link.fill("nonsense");
+    await tab.button("Go on").click();
+    await tab.dialog.getByText("This is no link of the dashboard").waitFor();
+    await page.keyboard.press("Escape");
+    await link.fill(dashboard.link);
+    await tab.button("Go on").click();
+    await tab.closed();
+    assert.equal(await page.getByRole("searchbox", { name: "Filter keys" }).inputValue(), "do");
+    await page.locator(".connection[data-state='live']").waitFor();
+    await kit.echo("dev/variables/zoo/dog", "hound\n");
+    await row(page, "zoo/dog").locator(".value", { hasText: "hound" }).waitFor();
+  } catch (error) {
+    await tab.abandon(error);
+    throw error;
+  }
+  await tab.finish();
 });
 
-kit.test("a page without a link asks for one", { as: "alice" }, async (tab) => {
-  const { page } = tab;
-  tab.expects(400, "/api/session");
-  await page.evaluate(() => sessionStorage.clear());
-  await page.goto(tab.dashboard.origin);
-  await tab.dialog.getByRole("textbox", { name: "Link" }).fill(tab.dashboard.link);
+kit.test("a page without a link asks for one", { as: null }, async (tab) => {
+  const dashboard = await kit.dashboard("alice");
+  tab.expects(401, "/api/session");
+  await tab.page.goto(dashboard.origin);
+  await tab.dialog.getByRole("textbox", { name: "Link" }).fill(dashboard.link);
   await tab.button("Go on").click();
-  await page.locator('.row[data-at="0"]').waitFor();
+  await tab.closed();
+  await tab.page.locator('.row[data-at="0"]').waitFor();
 });

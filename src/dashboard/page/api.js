@@ -50,6 +50,8 @@ async function answered(path, options, read) {
     await renewed();
     const response = await call(path, options);
     if (response.status === 401) {
+      // What isn't read holds its connection, of which a browser has few.
+      await response.text().catch(() => "");
       ended();
       continue;
     }

@@ -158,7 +158,7 @@ async function first() {
 async function main() {
   document.getElementById("app").replaceChildren();
   onSession((has) => { if (!has) askForLink(); });
-  if (!(await begin())) askForLink();
+  if (!(await begin())) askForLink({ hadOne: false });
   await first();
   follow();
   draw();

@@ -8,7 +8,8 @@ import { html, nothing } from "./vendor/lit-html.js";
 
 let dialog = null;
 
-export function askForLink() {
+/** `hadOne`: whether this tab had a session before. */
+export function askForLink({ hadOne = true } = {}) {
   if (dialog !== null) return;
   let problem = "", busy = false;
   const take = async (event) => {
@@ -33,12 +34,12 @@ export function askForLink() {
     field.focus();
   };
   dialog = openDialog({
-    title: "This session has ended",
+    title: hadOne ? "This session has ended" : "Open the dashboard by its link",
     size: "small",
     leave: () => session() !== null,
     body: () => html`
       <form class="renew" @submit=${take}>
-        <p>The dashboard was started anew, or this tab wasn't used for long. What you typed is still here.</p>
+        ${hadOne ? html`<p>The dashboard was started anew, or this tab wasn't used for long. What you typed is still here.</p>` : nothing}
         <p>Paste the link that <code>dt dashboard</code> printed when it was started; if it runs no more, start it again.</p>
         <label class="field"><span class="label">Link</span>
           <input class="input mono" name="link" autocomplete="off" spellcheck="false" placeholder="http://127.0.0.1:…/#token=…" ?disabled=${busy}

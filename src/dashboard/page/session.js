@@ -54,8 +54,9 @@ export async function exchange(token) {
   } catch {
     throw new Error("The dashboard doesn't answer at this address. Start `dt dashboard` again and open its new link.");
   }
+  const told = await response.text().catch(() => "");
   if (!response.ok) throw new Error("This link is of another start of the dashboard, or not whole. Copy it again from where `dt dashboard` runs.");
-  current = (await response.json()).session;
+  current = JSON.parse(told).session;
   write(current);
   for (const go of waiting.splice(0)) go();
   tell();
