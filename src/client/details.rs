@@ -116,15 +116,27 @@ fn head(entry: &Entry, size: u64) -> io::Result<Shown> {
     Ok(Shown::Bytes(bytes, length > HEAD))
 }
 
-/// Many keys with how their values begin, in their order; `None` for one that isn't there by now.
+/// One of many keys that were looked at.
+#[derive(Debug)]
+pub enum Looked {
+    /// It is there.
+    There(Box<Detail>),
+    /// It isn't there by now.
+    Gone,
+    /// It is in a directory that the caller may list, and not search.
+    Closed,
+}
+
+/// Many keys with how their values begin, in their order.
 ///
 /// # Errors
 ///
-/// That one can't be looked up.
-pub fn details(entries: Vec<Entry>) -> Result<Vec<Option<Detail>>, Error> {
+/// That one can't be looked up for another reason than permission.
+pub fn details(entries: Vec<Entry>) -> Result<Vec<Looked>, Error> {
     spread(&entries, |entry| match Detail::of(entry.clone(), Extent::Head) {
-        Ok(detail) => Ok(Some(detail)),
-        Err(Error::NotFound { .. } | Error::IsDirectory(_) | Error::BelowKey { .. }) => Ok(None),
+        Ok(detail) => Ok(Looked::There(Box::new(detail))),
+        Err(Error::NotFound { .. } | Error::IsDirectory(_) | Error::BelowKey { .. }) => Ok(Looked::Gone),
+        Err(Error::Denied { .. }) => Ok(Looked::Closed),
         Err(error) => Err(error),
     })
 }

@@ -69,11 +69,12 @@ impl Row {
     }
 }
 
-/// Looks up these fields of each row. What has gone meanwhile has none but its name.
+/// Looks up these fields of each row. What has gone meanwhile, and what is in a directory that the caller may list and not
+/// search, has none but its name.
 ///
 /// # Errors
 ///
-/// That one can't be looked up.
+/// That one can't be looked up for another reason.
 pub fn look_up(
     scopes: &[Scope],
     tree: Tree,
@@ -85,7 +86,7 @@ pub fn look_up(
     }
     let look = Look { scopes, tree, fields, owners: Mutex::default() };
     let found = spread(&rows, |row| match look.at(row) {
-        Err(Error::NotFound { .. } | Error::BelowKey { .. } | Error::IsDirectory(_)) => {
+        Err(Error::NotFound { .. } | Error::BelowKey { .. } | Error::IsDirectory(_) | Error::Denied { .. }) => {
             Ok(Row::new(row.environment, String::new()))
         }
         found => found,

@@ -74,7 +74,7 @@ fn names_are_listed_whatever_they_hold() {
 
 fn closed_directories_are_told() {
     let mount = Mount::new();
-    for (directory, mode) in [("open", 0o755), ("closed", 0o700), ("dark", 0o711)] {
+    for (directory, mode) in [("open", 0o755), ("closed", 0o700), ("dark", 0o711), ("shown", 0o744)] {
         mount.mkdir(&format!("dev/variables/{directory}"));
         mount.put(&format!("dev/variables/{directory}/key"), "value");
         mount.own(&format!("dev/variables/{directory}"), 0, 0, mode);
@@ -82,13 +82,18 @@ fn closed_directories_are_told() {
     let dashboard = Dashboard::start(&mount, &IN_PAYMENTS);
     let session = dashboard.log_in();
     let listed = session.get("/api/keys?environment=dev&tree=variables").is_good();
-    assert_eq!(listed, json!({"keys": ["open/key"], "closed": ["closed/", "dark/"]}));
+    assert_eq!(listed, json!({"keys": ["open/key", "shown/key"], "closed": ["closed/", "dark/"]}));
     let entry = |key: &str| session.get(&format!("/api/entry?environment=dev&tree=variables&key={key}"));
     assert_eq!(entry("dark/key").is_good()["value"], "value");
     entry("closed/key").is_refused(403, "denied");
-    session
-        .post("/api/details", &json!({"environment": "dev", "tree": "variables", "keys": ["closed/key", "open/key"]}))
-        .is_refused(403, "denied");
+    let items = details(&session, "variables", &["closed/key", "open/key", "shown/key"]);
+    let closed = |key: &str| json!({"key": key, "gone": true, "closed": true});
+    assert_eq!(
+        (&items[0], &items[1]["value"], &items[2]),
+        (&closed("closed/key"), &json!("value"), &closed("shown/key"))
+    );
+    let sorted = json!({"environment": "dev", "tree": "variables", "sort": "-size"});
+    assert_eq!(session.post("/api/select", &sorted).is_good()["keys"], json!(["open/key", "shown/key"]));
 }
 
 fn values_of_all_kinds() {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::body::{Asked, Said};
 use super::shapes::{Item, Names, Which};
 use super::{Api, Failure};
-use crate::client::details::{self, Detail, Extent};
+use crate::client::details::{self, Detail, Extent, Looked};
 use crate::client::{Entry, Scope, list, put, why};
 use crate::key::Tree;
 
@@ -59,7 +59,13 @@ struct Items {
 #[serde(untagged)]
 enum Row {
     There(Box<Item>),
-    Gone { key: String, gone: bool },
+    /// There is nothing to show of it; `closed` says that this is for want of a right.
+    Gone {
+        key: String,
+        gone: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        closed: bool,
+    },
 }
 
 pub(super) async fn details(State(api): State<Api>, Said(several): Said<Several>) -> Result<Response, Failure> {
@@ -69,9 +75,10 @@ pub(super) async fn details(State(api): State<Api>, Said(several): Said<Several>
         let entries =
             several.keys.iter().map(|key| scope.entry(several.tree.tree(), key)).collect::<Result<Vec<_>, _>>()?;
         let names = Names::default();
-        let row = |(key, detail): (String, Option<Detail>)| match detail {
-            Some(detail) => Row::There(Box::new(Item::of(detail, false, &names))),
-            None => Row::Gone { key, gone: true },
+        let row = |(key, looked): (String, Looked)| match looked {
+            Looked::There(detail) => Row::There(Box::new(Item::of(*detail, false, &names))),
+            Looked::Gone => Row::Gone { key, gone: true, closed: false },
+            Looked::Closed => Row::Gone { key, gone: true, closed: true },
         };
         Ok(Items { items: several.keys.into_iter().zip(details::details(entries)?).map(row).collect() })
     };
