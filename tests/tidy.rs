@@ -154,6 +154,30 @@ fn files_are_short_and_say_what_they_are() {
     }
 }
 
+/// Files of others are as they were published: the page beside them has each with its SHA-256, and no other.
+#[test]
+fn files_of_others_are_unchanged() {
+    use sha2::{Digest, Sha256};
+    use std::fmt::Write;
+
+    let folder = "src/dashboard/page/vendor";
+    let page = read(&format!("{folder}/README.md"));
+    let cells = |line: &str| line.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect::<Vec<_>>();
+    let listed: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).map(cells).collect();
+    for row in &listed {
+        let content = fs::read(root().join(folder).join(&row[1])).unwrap_or_else(|error| panic!("{}: {error}", row[1]));
+        let hash = Sha256::digest(content).iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("text");
+            text
+        });
+        assert_eq!(hash, row[4], "{} isn't what its page says that it is", row[1]);
+        assert!(row[2].starts_with("npm `") && !row[3].is_empty(), "{}: from where, and under which licence?", row[1]);
+    }
+    let mut listed: Vec<_> = listed.iter().map(|row| format!("{folder}/{}", row[1])).collect();
+    listed.sort();
+    assert_eq!(files(folder, ".js"), listed);
+}
+
 /// What a heading is called in a link.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
