@@ -175,6 +175,13 @@ mod tests {
     }
 
     #[test]
+    fn the_page_is_small_on_the_wire() {
+        let length = |asset: &Asset| compressed_at(&format!("/page/{}", asset.name)).map_or(asset.content.len(), <[u8]>::len);
+        let all: usize = ASSETS.iter().map(length).sum();
+        assert!(all < 150_000, "{all} bytes");
+    }
+
+    #[test]
     fn what_is_compressed_is_the_same() {
         let path = "/";
         let mut content = Vec::new();
