@@ -4,6 +4,7 @@
 //! - Nothing is answered, the page's files included, for a host that isn't on the list: a foreign name that leads here belongs
 //!   to somebody else's page.
 //! - The API hears only of requests with a session, and of changes only from this very page.
+//! - Of several users none holds so much that nothing is left for the others.
 //! - Every answer has the headers that keep a browser from storing, guessing, framing and sharing it.
 //!
 //! It deliberately looks into no body but that of a new session, and writes none down.
@@ -13,6 +14,7 @@ mod body;
 mod headers;
 mod hosts;
 mod refusal;
+mod shares;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +34,7 @@ pub(super) use self::body::Ended;
 use self::body::Limits;
 pub(super) use self::hosts::Hosts;
 use self::refusal::Refusal;
+use self::shares::{Share, Shares};
 use super::api::LONGEST_BODY;
 use super::assets;
 use super::browser::Redirect;
@@ -51,6 +54,10 @@ const LIMITS: Limits = Limits { told: LONGEST_BODY, untold: ORDINARY };
 const ORDINARY: usize = 2 << 20;
 /// How many longer ones are in memory at a time; more wait.
 const LONG_AT_ONCE: usize = 8;
+/// How many requests of one of several users are answered at a time, streams and bodies that are on their way included.
+const OF_ONE_USER: usize = 48;
+/// And how many of those have longer bodies.
+const LONG_OF_ONE_USER: usize = 2;
 /// Of what opens a session.
 const OF_TOKEN: Limits = Limits { told: 4096, untold: 4096 };
 
@@ -62,6 +69,8 @@ pub(super) struct Front {
     backend: Backend,
     redirect: Mutex<Option<Redirect>>,
     long: Semaphore,
+    shares: Shares,
+    long_shares: Shares,
 }
 
 /// What is known of the connection that a request came by.
@@ -75,7 +84,15 @@ pub(super) struct Connection {
 
 impl Front {
     pub(super) fn new(hosts: Hosts, sessions: Sessions, backend: Backend) -> Front {
-        Front { hosts, sessions, backend, redirect: Mutex::default(), long: Semaphore::new(LONG_AT_ONCE) }
+        Front {
+            hosts,
+            sessions,
+            backend,
+            redirect: Mutex::default(),
+            long: Semaphore::new(LONG_AT_ONCE),
+            shares: Shares::new(OF_ONE_USER),
+            long_shares: Shares::new(LONG_OF_ONE_USER),
+        }
     }
 
     pub(super) fn remove_when_used(&self, redirect: Redirect) {
@@ -117,6 +134,7 @@ impl Front {
             return page(path, request.headers());
         }
         self.is_own_page(host, request.method(), request.headers())?;
+        let share = share(&self.shares, user)?;
         if path == "/api/session" && request.method() == Method::POST {
             return self.open_session(user, request).await;
         }
@@ -124,13 +142,18 @@ impl Front {
         self.is_known(user, request.headers(), !is_stream)?;
         connection.is_known.store(true, Ordering::Relaxed);
         // Held until it is answered.
-        let _turn = self.turn(request.body()).await;
+        let _turn = self.turn(user, request.body()).await?;
         let request = whole(request, LIMITS).await?;
         let mut response = self.backend.call(user, request).await?;
         if is_stream {
             response = body::until(response, Box::pin(tokio::time::sleep(LONGEST_STREAM)));
         }
-        Ok(body::until(response, ended))
+        let ended = async move {
+            // The answer is under way as long as this is.
+            let _share = share;
+            ended.await;
+        };
+        Ok(body::until(response, Box::pin(ended)))
     }
 
     /// That a request comes from the page that this program served, as the browser says. Reads are held to it where the browser
@@ -145,8 +168,17 @@ impl Front {
     }
 
     /// Waits for a long body's turn.
-    async fn turn(&self, body: &Incoming) -> Option<SemaphorePermit<'_>> {
-        if body.size_hint().lower() <= ORDINARY as u64 { None } else { self.long.acquire().await.ok() }
+    async fn turn(
+        &self,
+        user: Option<&str>,
+        body: &Incoming,
+    ) -> Result<Option<(Option<Share>, SemaphorePermit<'_>)>, Refusal> {
+        if body.size_hint().lower() <= ORDINARY as u64 {
+            return Ok(None);
+        }
+        let share = share(&self.long_shares, user)?;
+        let turn = self.long.acquire().await.map_err(|_| Refusal::internal())?;
+        Ok(Some((share, turn)))
     }
 
     fn is_known(&self, user: Option<&str>, headers: &HeaderMap, is_use: bool) -> Result<(), Refusal> {
@@ -178,6 +210,12 @@ struct Shown {
     /// Not needed where a proxy has named the user.
     #[serde(default)]
     token: String,
+}
+
+/// What one of several users takes of what they share.
+fn share(shares: &Shares, user: Option<&str>) -> Result<Option<Share>, Refusal> {
+    let Some(user) = user else { return Ok(None) };
+    shares.take(user).map(Some).ok_or_else(Refusal::more_than_a_share)
 }
 
 fn wrong_method(method: &Method, is_call: bool) -> Option<Refusal> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Cases;
 use crate::fixture::{ALICE, BOB, Mount, PAYMENTS, ROOT, User, run, wait_for};
-use crate::http::{Dashboard, Session, USER_HEADER, command};
+use crate::http::{Dashboard, Session, USER_HEADER, command, written};
 
 pub const CASES: Cases = &[
     ("each_has_their_own_rights", each_has_their_own_rights),
@@ -17,6 +17,7 @@ pub const CASES: Cases = &[
     ("root_is_let_in_where_that_is_said", root_is_let_in_where_that_is_said),
     ("a_session_is_its_users", a_session_is_its_users),
     ("a_dead_helper_is_started_anew", a_dead_helper_is_started_anew),
+    ("one_users_bodies_leave_room_for_others", one_users_bodies_leave_room_for_others),
     ("helpers_end_with_the_dashboard", helpers_end_with_the_dashboard),
     ("a_lost_group_counts_no_longer", a_lost_group_counts_no_longer),
     ("a_port_takes_the_proxys_address", a_port_takes_the_proxys_address),
@@ -143,11 +144,11 @@ fn who_isnt_named_well_gets_nothing() {
     let dashboard = team(&mount, &[]);
     let open = |users: &[&str]| named(&dashboard, "POST /api/session HTTP/1.1", users, b"{}");
     for line in ["GET / HTTP/1.1", "GET /api/about HTTP/1.1"] {
-        named(&dashboard, line, &[], b"").is_refused(401, "unauthorized");
-        named(&dashboard, line, &[""], b"").is_refused(401, "unauthorized");
+        named(&dashboard, line, &[], b"").is_refused(403, "denied");
+        named(&dashboard, line, &[""], b"").is_refused(403, "denied");
         named(&dashboard, line, &["alice", "bob"], b"").is_refused(403, "denied");
     }
-    open(&[]).is_refused(401, "unauthorized");
+    open(&[]).is_refused(403, "denied");
     open(&["alice", "alice"]).is_refused(403, "denied");
     open(&["root"]).is_refused(403, "denied");
     for stranger in ["nobody-has-this", "0", &ALICE.to_string(), "../alice", "alice bob", "alice,bob", "alice\u{1b}[2J"]
@@ -161,7 +162,7 @@ fn who_isnt_named_well_gets_nothing() {
     assert!(!logged.contains('\u{1b}'), "{logged}");
     // The link's token is nothing here: the name is what counts.
     let body = json!({ "token": "x" }).to_string();
-    named(&dashboard, "POST /api/session HTTP/1.1", &[], body.as_bytes()).is_refused(401, "unauthorized");
+    named(&dashboard, "POST /api/session HTTP/1.1", &[], body.as_bytes()).is_refused(403, "denied");
     dashboard.log_in_as("alice").get("/api/about").is_good();
 }
 
@@ -203,6 +204,27 @@ fn a_dead_helper_is_started_anew() {
     dashboard.log_in_as("bob").get("/api/about").is_good();
     run(User(ALICE, ALICE, &[]).command("kill").args(["-s", "CONT", &second.to_string()]));
     alice.get("/api/about").is_good();
+}
+
+fn one_users_bodies_leave_room_for_others() {
+    let mount = Mount::new();
+    let dashboard = team(&mount, &[]);
+    let (alice, bob) = (dashboard.log_in_as("alice"), dashboard.log_in_as("bob"));
+    // As many as there are connections, each with a body that never comes.
+    let body = Session::making("key", "x").to_string();
+    let mut request = written("POST /api/put HTTP/1.1", &alice.headers(), body.as_bytes());
+    request.truncate(request.len() - 1);
+    let slow = |_| {
+        let mut connection = dashboard.connect();
+        let _ = connection.write_all(&request);
+        connection
+    };
+    let held: Vec<_> = (0..256).map(slow).collect();
+    bob.get("/api/about").is_good();
+    let error = alice.get("/api/about").is_refused(503, "unavailable");
+    assert!(error["message"].as_str().unwrap().contains("too much at once"), "{error}");
+    drop(held);
+    wait_for("alice's requests to be given up", || alice.get("/api/about").status == 200);
 }
 
 fn helpers_end_with_the_dashboard() {

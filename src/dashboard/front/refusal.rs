@@ -54,8 +54,7 @@ impl Refusal {
         match unnamed {
             Unnamed::NotTheProxy => refused("this dashboard is reached by its proxy alone"),
             Unnamed::Nobody => {
-                let message = "the proxy names no user: it must authenticate whoever comes, and say who that is";
-                Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+                refused("the proxy names no user: it must authenticate whoever comes, and say who that is")
             }
             Unnamed::Unclear => refused("the proxy must name one user: it lets through what somebody else wrote"),
         }
@@ -71,6 +70,11 @@ impl Refusal {
             Trouble::Full => later("too many people use the dashboard at present: try again in a moment"),
             Trouble::Broken => later("the process that works for you has ended: try again"),
         }
+    }
+
+    pub(super) fn more_than_a_share() -> Refusal {
+        let message = "you ask for too much at once: let some of it end, or close some tabs, and try again";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).and_closes()
     }
 
     pub(super) fn method(allow: &'static str) -> Refusal {
