@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use super::batch::{self, Expires, Item, Step};
 use super::permissions::{Change, How};
 use super::put::{Condition, Put, STORING, change_in_turn, changed, current, put};
-use super::remove::{clear, remove};
+use super::remove::{clear_inherited, remove};
 use super::{Entry, Error, edit};
 
 /// Makes all of these changes, or none. `what` names the undertaking in an error.
@@ -30,7 +30,7 @@ pub fn amend(items: &[Item<'_>], what: &'static str) -> Result<(), Error> {
         }
     }
     let removed = items.iter().filter(|item| matches!(item.step, Step::Remove(_)));
-    removed.for_each(|item| clear(&item.entry));
+    removed.for_each(|item| clear_inherited(&item.entry));
     Ok(())
 }
 

@@ -408,6 +408,19 @@ fn inherit(above: &Path, directory: &Path, root: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a directory of the caller's is as one would be that is made in its place.
+pub(super) fn is_inherited(above: &Path, directory: &Path) -> io::Result<bool> {
+    if facts::attribute_bytes(directory, "system.posix_acl_default")?.is_some() {
+        return Ok(false);
+    }
+    let (model, own) = (read(above)?, read(directory)?);
+    let expected = shifted(&model, own.group);
+    let is_ours = own.owner.0 == nix::unistd::geteuid().as_raw();
+    let is_usual = own.group == model.group || own.group.0 == nix::unistd::getegid().as_raw();
+    let differ = (own.mode.bits() ^ expected.mode.bits()) & 0o777 != 0;
+    Ok(is_ours && is_usual && !differ && own.acl == expected.acl)
+}
+
 /// The permissions of `model` for an entry of another group: what its owning group has, it has by name.
 fn shifted(model: &Permissions, group: crate::id::Gid) -> Permissions {
     if group == model.group {

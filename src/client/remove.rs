@@ -4,6 +4,7 @@ use std::io;
 
 use rustix::fs::{XattrFlags, setxattr};
 
+use super::put::is_inherited;
 use super::{Entry, Error};
 
 /// The attribute by which those remove a key who may read and write it.
@@ -39,6 +40,16 @@ pub fn remove(entry: &Entry) -> Result<(), Error> {
 pub(super) fn clear(entry: &Entry) {
     for directory in entry.directories().iter().skip(1).rev() {
         if std::fs::remove_dir(directory).is_err() {
+            break;
+        }
+    }
+}
+
+/// The same of those that are as new ones would be: nothing would bring back who is let into another.
+pub(super) fn clear_inherited(entry: &Entry) {
+    for pair in entry.directories().windows(2).rev() {
+        let [above, directory] = pair else { continue };
+        if !is_inherited(above, directory).unwrap_or(false) || std::fs::remove_dir(directory).is_err() {
             break;
         }
     }

@@ -20,6 +20,7 @@ pub const CASES: Cases = &[
     ("wrong_input_is_told_by_its_field", wrong_input_is_told_by_its_field),
     ("of_several_writers_one_wins", of_several_writers_one_wins),
     ("all_are_removed_or_none", all_are_removed_or_none),
+    ("an_undone_removal_opens_nothing", an_undone_removal_opens_nothing),
     ("a_removal_is_undone", a_removal_is_undone),
 ];
 
@@ -396,4 +397,30 @@ fn a_removal_is_undone() {
     assert_eq!(owner.trim(), ALICE.to_string());
     let error = refused(&mount, &session, "/api/restore", &undo, 409, "exists");
     assert_eq!(error["current"]["value"], json!(null));
+}
+
+fn an_undone_removal_opens_nothing() {
+    let mount = Mount::new();
+    mount.mkdir("dev/secrets/closed");
+    run(ROOT.command("chmod").arg("700").arg(mount.path("dev/secrets/closed")));
+    let dashboard = Dashboard::start(&mount, &ROOT);
+    let session = dashboard.log_in();
+    let expires = "2031-01-01T00:00:00Z";
+    for key in ["closed/key", "usual/key"] {
+        let body = json!({"environments": ["dev"], "tree": "secrets", "key": key, "create": true, "value": CANARY, "expires": expires});
+        session.post("/api/put", &body).is_good();
+    }
+    let keys = json!([{"key": "closed/key", "version": 1}, {"key": "usual/key", "version": 1}]);
+    let removed =
+        session.post("/api/remove", &json!({"environment": "dev", "tree": "secrets", "keys": keys})).is_good();
+    // A directory that is as any new one goes with its last key; what closes another is in nothing that could be undone.
+    assert!(!mount.path("dev/secrets/usual").exists());
+    let undo = json!({"environment": "dev", "tree": "secrets", "keys": removed["removed"]});
+    session.post("/api/restore", &undo).is_good();
+    let mode = run(ROOT.command("stat").args(["-c", "%a"]).arg(mount.path("dev/secrets/closed")));
+    assert_eq!(mode.trim(), "700");
+    for key in ["closed/key", "usual/key"] {
+        let entry = session.get(&format!("/api/entry?environment=dev&tree=secrets&key={key}")).is_good();
+        assert_eq!(entry["expires"], expires);
+    }
 }

@@ -19,6 +19,7 @@ use super::{Api, Failure};
 use crate::access::Permissions;
 use crate::client::amend::amend;
 use crate::client::batch::{Expires, Item, Step, Terms};
+use crate::client::facts::Facts;
 use crate::client::permissions::Change;
 use crate::client::put::{Condition, versions};
 use crate::client::{Entry, Error, edit};
@@ -222,6 +223,7 @@ struct Past {
     key: String,
     version: u64,
     permissions: Rights,
+    expires: Option<String>,
 }
 
 pub(super) async fn remove(State(api): State<Api>, Said(gone): Said<Gone>) -> Result<Response, Failure> {
@@ -234,20 +236,22 @@ impl Gone {
         let look = |one: &Versioned| {
             let entry = scope.entry(self.tree.tree(), &one.key)?;
             let permissions = edit::permissions(&entry)?;
-            Ok((entry, permissions))
+            let expires = Facts::of(&entry)?.expires;
+            Ok((entry, permissions, expires))
         };
         let looked = self.keys.iter().map(look).collect::<Result<Vec<_>, Failure>>()?;
         let mut items = Vec::with_capacity(looked.len());
-        for ((entry, seen), one) in looked.iter().zip(&self.keys) {
+        for ((entry, seen, _), one) in looked.iter().zip(&self.keys) {
             let terms = Terms { seen: Some(seen), ..Terms::default() };
             items.push(Item { entry: entry.clone(), step: Step::Remove(one.version), terms });
         }
         amend(&items, "removing several keys").map_err(told)?;
         let names = Names::default();
-        let past = |(one, (_, permissions)): (Versioned, &(Entry, Permissions))| Past {
+        let past = |(one, (_, permissions, expires)): (Versioned, &(Entry, Permissions, Option<String>))| Past {
             key: one.key,
             version: one.version,
             permissions: names.rights(permissions),
+            expires: expires.clone(),
         };
         Ok(Removed { removed: self.keys.into_iter().zip(&looked).map(past).collect() })
     }

@@ -13,7 +13,7 @@ use super::keys::{One, Place};
 use super::shapes::{Content, Names, Which, Wished};
 use super::{Api, Failure};
 use crate::client::amend::amend;
-use crate::client::batch::{Item, Step, Terms};
+use crate::client::batch::{Expires, Item, Step, Terms};
 use crate::client::permissions::Change;
 use crate::client::put::{Condition, versions};
 use crate::client::value::Value;
@@ -143,6 +143,8 @@ struct Restored {
     version: Option<u64>,
     /// Left out, it is the caller's alone.
     permissions: Option<Wished>,
+    /// Left out, never.
+    expires: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -167,8 +169,9 @@ impl Wanted {
             found.push((entry, value, change));
         }
         let mut items = Vec::with_capacity(found.len());
-        for (entry, value, change) in &found {
-            let terms = Terms { permissions: change.as_ref(), ..Terms::default() };
+        for ((entry, value, change), one) in found.iter().zip(&self.keys) {
+            let expires = one.expires.as_deref().map_or(Expires::Kept, Expires::At);
+            let terms = Terms { permissions: change.as_ref(), seen: None, expires };
             items.push(Item { entry: entry.clone(), step: Step::Put(value, Condition::Absent), terms });
         }
         amend(&items, "restoring several keys").map_err(told)?;

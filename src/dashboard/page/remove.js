@@ -158,8 +158,8 @@ function offerUndo({ environment, tree, removed }) {
 /** Brings removed keys back, with their permissions where `keys` has them; whether that was done. */
 export async function restore({ environment, tree, keys }) {
   try {
-    const { restored } = await post("/api/restore", { environment, tree, keys: keys.map(({ key, version, permissions }) => ({
-      key, version, ...(permissions ? { permissions: { users: permissions.users, groups: permissions.groups, others: permissions.others } } : {}),
+    const { restored } = await post("/api/restore", { environment, tree, keys: keys.map(({ key, version, permissions, expires }) => ({
+      key, version, expires, ...(permissions ? { permissions: { users: permissions.users, groups: permissions.groups, others: permissions.others } } : {}),
     })) });
     toast(`Brought back ${keys.length === 1 ? keys[0].key : count(restored, "key")} in ${environment}.`, { kind: "done" });
     return true;
