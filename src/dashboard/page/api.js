@@ -31,7 +31,9 @@ export function bytes(path, parameters = {}) {
 
 /** A response whose body is read as it comes. */
 export async function open(path, parameters = {}, { signal } = {}) {
+  const shown = session();
   const response = await call(`${path}${query(parameters)}`, { signal });
+  if (response.status === 401) ended(shown);
   if (!response.ok) throw await failure(response);
   return response;
 }
@@ -48,11 +50,12 @@ function json(path, options) {
 async function answered(path, options, read) {
   for (;;) {
     await renewed();
+    const shown = session();
     const response = await call(path, options);
     if (response.status === 401) {
       // What isn't read holds its connection, of which a browser has few.
       await response.text().catch(() => "");
-      ended();
+      ended(shown);
       continue;
     }
     if (!response.ok) throw await failure(response);

@@ -49,6 +49,8 @@ class Export {
 
   #ask(after = 250) {
     clearTimeout(this.#timer);
+    // What is on its way answers another question.
+    this.#question += 1;
     this.#answer = this.#trouble = null;
     this.#busy = this.#tree === "variables";
     if (this.#busy) this.#timer = setTimeout(() => this.#fetch(), after);
@@ -56,7 +58,7 @@ class Export {
   }
 
   async #fetch() {
-    const question = ++this.#question;
+    const question = this.#question;
     try {
       const answer = await get("/api/export", { environment: this.#environment, format: this.#format, prefix: this.#directory && `${this.#directory}/` });
       if (question !== this.#question) return;

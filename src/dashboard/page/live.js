@@ -7,7 +7,7 @@
 // It deliberately doesn't know what a change means to whoever hears it.
 
 import { open } from "./api.js";
-import { ended, renewed } from "./session.js";
+import { renewed } from "./session.js";
 
 /** Milliseconds before it tries again, for each failure in a row. */
 const PAUSES = [100, 300, 1000, 2000];
@@ -53,8 +53,8 @@ export async function start() {
       await follow(() => { failures = 0; });
       tell("connecting");
     } catch (error) {
-      if (error.status === 401) ended();
-      else if (error.name === "AbortError") tell("connecting");
+      // For want of a session it waits for the next one.
+      if (error.name === "AbortError" || error.status === 401) tell("connecting");
       else tell("off", error.message);
     }
     if (!document.hidden) await pause(PAUSES[Math.min(failures, PAUSES.length - 1)]);

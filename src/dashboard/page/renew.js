@@ -1,9 +1,9 @@
-// The dialog for a new link, when there is no session or it has ended.
+// The dialog for a new link, when there is no session or it has ended; behind a proxy it says why somebody isn't let in.
 //
 // Invariants: what is behind it stays as it was, other dialogs included; the pasted link is in no field once it has been taken.
 
 import { openDialog } from "./dialog.js";
-import { exchange, session, tokenIn } from "./session.js";
+import { exchange, refusal, session, take as ask, tokenIn } from "./session.js";
 import { html, nothing } from "./vendor/lit-html.js";
 
 let dialog = null;
@@ -12,6 +12,19 @@ let dialog = null;
 export function askForLink({ hadOne = true } = {}) {
   if (dialog !== null) return;
   let problem = "", busy = false;
+  const again = async (event) => {
+    event.preventDefault();
+    busy = true;
+    dialog.update();
+    await ask();
+    busy = false;
+    if (session() === null) dialog.update();
+    else done();
+  };
+  const done = () => {
+    dialog.close();
+    dialog = null;
+  };
   const take = async (event) => {
     event.preventDefault();
     const field = dialog.element.querySelector("input");
@@ -26,18 +39,22 @@ export function askForLink({ hadOne = true } = {}) {
     }
     if (session() !== null) {
       field.value = "";
-      dialog.close();
-      dialog = null;
+      done();
       return;
     }
     dialog.update();
     field.focus();
   };
   dialog = openDialog({
-    title: hadOne ? "This session has ended" : "Open the dashboard by its link",
+    title: () => (refusal() !== null ? "You aren’t let in" : hadOne ? "This session has ended" : "Open the dashboard by its link"),
     size: "small",
     leave: () => session() !== null,
-    body: () => html`
+    body: () => refusal() !== null ? html`
+      <form class="renew" @submit=${again}>
+        <p role="alert">${sentence(refusal())}</p>
+        <p>What you typed is still here.</p>
+        <footer class="dialog-actions"><button type="submit" class="button primary" ?disabled=${busy}>Try again</button></footer>
+      </form>` : html`
       <form class="renew" @submit=${take}>
         ${hadOne ? html`<p>The dashboard was started anew, or this tab wasn't used for long. What you typed is still here.</p>` : nothing}
         <p>Paste the link that <code>dt dashboard</code> printed when it was started; if it runs no more, start it again.</p>
@@ -48,4 +65,9 @@ export function askForLink({ hadOne = true } = {}) {
         <footer class="dialog-actions"><button type="submit" class="button primary" ?disabled=${busy}>Go on</button></footer>
       </form>`,
   });
+}
+
+/** The server's line as a sentence. */
+function sentence(line) {
+  return `${line.charAt(0).toUpperCase()}${line.slice(1)}.`;
 }

@@ -4,15 +4,27 @@
 // - The link's token is out of the address before anything else runs, and is written down nowhere.
 // - The session is kept for this tab alone, in sessionStorage.
 // - Whoever waits for a session goes on when there is one; nothing that was typed is touched meanwhile.
+// - A session ends by its own refusal alone: neither an answer to one before it nor a link that leads nowhere ends it.
 
 const PLACE = "keyfs.session";
 
+/** Milliseconds in which a session that was given without asking has to be of use before the next is taken so. */
+const USEFUL = 1000;
+
 let current = null;
+/** Whether the link gave it. */
+let isOfLink = false;
+/** When a proxy's user was last given one. */
+let given = -Infinity;
+let why = null;
 let waiting = [];
 const heard = new Set();
 
 /** The session, or null. */
 export const session = () => current;
+
+/** Why the server lets nobody in, whatever link there is: it says so of whom a proxy names. Null where a link is wanted. */
+export const refusal = () => why;
 
 /** Calls `f` with whether there is a session, each time that this changes. */
 export function onSession(f) {
@@ -25,16 +37,30 @@ export async function begin() {
   const token = tokenIn(location.hash);
   if (token !== null) history.replaceState(null, "", location.pathname);
   current = read();
-  addEventListener("hashchange", () => {
-    const pasted = tokenIn(location.hash);
-    if (pasted === null) return;
-    history.replaceState(null, "", location.pathname);
-    exchange(pasted).then(() => location.reload(), () => ended());
-  });
+  // Before whoever takes the address for what is looked at, and would replace it.
+  addEventListener("popstate", takePasted);
+  addEventListener("hashchange", takePasted);
   if (token !== null) await exchange(token).catch(() => {});
-  // Behind a proxy that has named the user, nothing is to be shown.
-  if (current === null) await exchange(null).catch(() => {});
+  if (current === null) await take();
   return current !== null;
+}
+
+/** A link that came into the address of the page as it is. */
+function takePasted() {
+  const pasted = tokenIn(location.hash);
+  if (pasted === null) return;
+  history.replaceState(null, "", location.pathname);
+  exchange(pasted).then(() => location.reload(), () => { if (current === null) tell(); });
+}
+
+/** Takes what is given without a link: behind a proxy that has named the user, nothing is to be shown. */
+export async function take() {
+  try {
+    await exchange(null);
+    given = performance.now();
+  } catch (error) {
+    why = error.status === 401 ? null : error.message;
+  }
 }
 
 /** The token in a link, or in what was pasted instead of one; null if there is none. */
@@ -42,7 +68,7 @@ export function tokenIn(text) {
   return /(?:^|[#&])token=([\w-]+)/.exec(text)?.[1] ?? null;
 }
 
-/** Exchanges the token for a session. Throws what to tell the user. */
+/** Exchanges the token, or nothing (null), for a session. Throws what to tell the user. */
 export async function exchange(token) {
   let response;
   try {
@@ -54,20 +80,30 @@ export async function exchange(token) {
   } catch {
     throw new Error("The dashboard doesn't answer at this address. Start `dt dashboard` again and open its new link.");
   }
-  const told = await response.text().catch(() => "");
-  if (!response.ok) throw new Error("This link is of another start of the dashboard, or not whole. Copy it again from where `dt dashboard` runs.");
-  current = JSON.parse(told).session;
+  const told = await response.json().catch(() => null);
+  if (!response.ok) {
+    const { status } = response;
+    const link = "This link is of another start of the dashboard, or not whole. Copy it again from where `dt dashboard` runs.";
+    const message = status === 401 ? link : (told?.error?.message ?? `The dashboard answered with status ${status} and no reason.`);
+    throw Object.assign(new Error(message), { status });
+  }
+  if (typeof told?.session !== "string") throw new Error("The dashboard’s answer broke off. Try again.");
+  current = told.session;
+  isOfLink = token !== null;
+  why = null;
   write(current);
   for (const go of waiting.splice(0)) go();
   tell();
 }
 
-/** The server doesn't know the session any more. */
-export function ended() {
-  if (current === null) return;
+/** The server doesn't know this session any more. */
+export async function ended(session) {
+  if (current === null || session !== current) return;
   current = null;
   write(null);
-  tell();
+  // A proxy's user has a new one for the asking; whoever waits goes on then.
+  if (!isOfLink && performance.now() - given > USEFUL) await take();
+  if (current === null) tell();
 }
 
 /** Waits until there is a session. */
