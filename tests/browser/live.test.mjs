@@ -115,12 +115,19 @@ test("a dashboard that was started anew is told, and its new link takes the plac
   await tab.finish();
 });
 
-kit.test("a page without a link asks for one", { as: null }, async (tab) => {
+kit.test("a page without a link asks for one", { as: null }, async () => {
   const dashboard = await kit.dashboard("alice");
-  tab.expects(401, "/api/session");
-  await tab.page.goto(dashboard.origin);
-  await tab.dialog.getByRole("textbox", { name: "Link" }).fill(dashboard.link);
-  await tab.button("Go on").click();
-  await tab.closed();
-  await tab.page.locator('.row[data-at="0"]').waitFor();
+  const tab = await kit.tab({ origin: dashboard.origin });
+  try {
+    tab.expects(401, "/api/session");
+    await tab.page.goto(dashboard.origin);
+    await tab.dialog.getByRole("textbox", { name: "Link" }).fill(dashboard.link);
+    await tab.button("Go on").click();
+    await tab.closed();
+    await tab.page.locator('.row[data-at="0"]').waitFor();
+  } catch (error) {
+    await tab.abandon(error);
+    throw error;
+  }
+  await tab.finish();
 });
