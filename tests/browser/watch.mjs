@@ -6,8 +6,8 @@ import { Buffer } from "node:buffer";
 
 const STREAM = "/api/events";
 
-/** How long answers may be on their way at the end of a test, in milliseconds. */
-const LATE = 10_000;
+/** How long answers may be on their way at the end of a test, and those that refuse, whose text a page needn't read; in milliseconds. */
+const LATE = 10_000, REFUSED = 500;
 
 export class Watch {
   troubles = [];
@@ -18,6 +18,7 @@ export class Watch {
   #origin;
   #expected = [];
   #reading = new Set();
+  #refusals = [];
 
   constructor(page, secrets, origin) {
     this.#page = page;
@@ -50,13 +51,15 @@ export class Watch {
 
   /** Waits until all that was answered has been looked into. */
   async settle() {
-    const late = new Promise((go) => { setTimeout(go, LATE, true).unref(); });
+    const after = (time) => new Promise((go) => { setTimeout(go, time, true).unref(); });
+    const late = after(LATE);
     while (this.#reading.size > 0) {
       if (await Promise.race([Promise.all(this.#reading).then(() => false), late])) {
         this.#trouble("an answer was asked for and not read to its end, so it can't be looked into");
         break;
       }
     }
+    await Promise.race([Promise.all(this.#refusals), after(REFUSED)]);
     for (const { status, where, isMet } of this.#expected) {
       if (!isMet) this.#trouble(`no answer with status ${status} came from ${where || "anywhere"}`);
     }
@@ -104,12 +107,17 @@ export class Watch {
     const headers = await response.headersArray().catch(() => []);
     this.#look(`the headers of ${pathname}`, headers.map(({ name, value }) => `${name}: ${value}`).join("\n"));
     if (pathname === STREAM || (status >= 300 && status < 400) || status === 204) return;
+    const looking = this.#lookInto(response, pathname);
+    if (status >= 400) this.#refusals.push(looking);
+    else await looking;
+  }
+
+  async #lookInto(response, pathname) {
     // Whoever leaves a page breaks off what it was about to be told.
     const body = await response.body().catch(() => null);
-    if (body !== null) {
-      this.#look(`the answer of ${pathname}`, body);
-      if (pathname.startsWith("/api/")) this.heard += body;
-    }
+    if (body === null) return;
+    this.#look(`the answer of ${pathname}`, body);
+    if (pathname.startsWith("/api/")) this.heard += body;
   }
 
   /** Reads along what comes in by streams. */
