@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn the_page_is_small_on_the_wire() {
-        let length = |asset: &Asset| compressed_at(&format!("/page/{}", asset.name)).map_or(asset.content.len(), <[u8]>::len);
+        let length =
+            |asset: &Asset| compressed_at(&format!("/page/{}", asset.name)).map_or(asset.content.len(), <[u8]>::len);
         let all: usize = ASSETS.iter().map(length).sum();
         assert!(all < 150_000, "{all} bytes");
     }
