@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { after } from "node:test";
 import { start, until } from "./kit.mjs";
 import { SCENES, call, seed } from "./scenes.mjs";
 
@@ -71,25 +70,25 @@ kit.test("markup in a file that is imported, and in a filter, is text", { open: 
 });
 
 /** A server of somebody else's on this host: another port, and so another origin. */
-async function stranger() {
+async function stranger(t) {
   const asked = [];
   const server = createServer((request, response) => {
     asked.push({ url: request.url, headers: request.headers });
     response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html><title>stranger</title>");
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
-  after(() => { server.closeAllConnections(); server.close(); });
+  t.after(() => { server.closeAllConnections(); server.close(); });
   return { origin: `http://127.0.0.1:${server.address().port}`, asked };
 }
 
-kit.test("a page on another port of the host reads nothing and changes nothing", { open: "dev/variables" }, async (tab) => {
+kit.test("a page on another port of the host reads nothing and changes nothing", { open: "dev/variables" }, async (tab, t) => {
   const { dashboard } = tab;
   const session = await tab.page.evaluate(() => sessionStorage.getItem("keyfs.session"));
   assert.ok(session);
-  const { origin, asked } = await stranger();
+  const { origin, asked } = await stranger(t);
   const before = await kit.sh("ls -R dev; cat dev/variables/web/log_level");
   const page = await tab.kit.browser.context.newPage();
-  after(() => page.close());
+  t.after(() => page.close());
   await page.goto(origin);
   const tried = await page.evaluate(async ({ target, session, token }) => {
     const body = JSON.stringify({ environments: ["dev"], tree: "variables", key: "stolen", create: true, value: "1" });
