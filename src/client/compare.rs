@@ -101,19 +101,26 @@ impl std::fmt::Debug for Content {
     }
 }
 
-/// What each key is in several environments. Whether secrets differ is found out by opening them, each a decision on record:
-/// without `opened` none is.
+/// What each key is in several environments, as `shown` makes something of it while its values are there: those of one key for
+/// each thread are held at a time. Whether secrets differ is found out by opening them, each a decision on record: without
+/// `opened` none is.
 ///
 /// # Errors
 ///
 /// That one can't be looked at for another reason than permission.
-pub fn across(scopes: &[Scope], tree: Tree, keys: &[String], opened: bool) -> Result<Vec<Across>, Error> {
+pub fn across<T: Send>(
+    scopes: &[Scope],
+    tree: Tree,
+    keys: &[String],
+    opened: bool,
+    shown: impl Fn(&str, Across) -> T + Sync,
+) -> Result<Vec<T>, Error> {
     spread(keys, |key| {
         let entries = scopes.iter().map(|scope| scope.entry(tree, key)).collect::<Result<Vec<_>, _>>()?;
         let seen = entries.iter().map(|entry| see(entry, opened)).collect::<Result<Vec<_>, _>>()?;
         let differs = differs(&seen);
         let cells = seen.into_iter().map(Seen::into_cell).collect();
-        Ok(Across { differs, cells })
+        Ok(shown(key, Across { differs, cells }))
     })
 }
 

@@ -75,12 +75,11 @@ impl Wanted {
             return Err(Failure::malformed("a request like this is about at most 16 environments at once"));
         }
         let scopes = self.environments.iter().map(|name| api.scope(name)).collect::<Result<Vec<_>, _>>()?;
-        let found = across(&scopes, self.tree.tree(), &self.keys, self.secrets)?;
-        let item = |(key, Across { differs, cells }): (&String, Across)| {
+        let item = |key: &str, Across { differs, cells }: Across| {
             let cells = self.environments.iter().zip(cells).map(|(environment, cell)| self.shown(environment, cell));
-            Item { key: key.clone(), differs, cells: cells.collect() }
+            Item { key: key.to_owned(), differs, cells: cells.collect() }
         };
-        Ok(Compared { items: self.keys.iter().zip(found).map(item).collect() })
+        Ok(Compared { items: across(&scopes, self.tree.tree(), &self.keys, self.secrets, item)? })
     }
 
     fn shown(&self, environment: &str, cell: Cell) -> Shown {
