@@ -53,7 +53,7 @@ function keyCells(row, uses) {
   if (detail === null) {
     return html`${keyCell(row, uses)}<div role="gridcell" class="cell cell-value" aria-colspan="5"><span class="blank" aria-hidden="true"></span></div>${menuCell(row, uses)}`;
   }
-  if (detail.gone) return html`${keyCell(row, uses)}<div role="gridcell" class="cell cell-value quiet" aria-colspan="5">removed</div>${menuCell(row, uses)}`;
+  if (detail.gone) return html`${keyCell(row, uses)}<div role="gridcell" class="cell cell-value quiet" aria-colspan="5">${detail.closed ? "closed to you" : "removed"}</div>${menuCell(row, uses)}`;
   return html`
     ${keyCell(row, uses)}
     <div role="gridcell" class="cell cell-value">${uses.tree === "secrets" ? secret(detail, uses) : variable(detail, uses)}</div>
