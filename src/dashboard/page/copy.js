@@ -10,7 +10,7 @@ import { openDialog } from "./dialog.js";
 import { PlanList, inWords, some } from "./plan.js";
 import { environment, state } from "./state.js";
 import { announce, toast } from "./toast.js";
-import { MOST, stored, undo } from "./undo.js";
+import { Outcome } from "./undo.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { count, number } from "./words.js";
 
@@ -45,6 +45,7 @@ class Copy {
   #trouble = null;
   #notice = null;
   #done = null;
+  #left = 0;
   #question = 0;
 
   constructor({ keys, prefix, from, to, what, tree }) {
@@ -61,7 +62,7 @@ class Copy {
       title: "Copy to another environment",
       body: () => this.#body(),
       // What is being stored is waited for.
-      leave: () => this.#busy !== "storing" && this.#busy !== "undoing",
+      leave: () => this.#busy !== "storing" && !this.#done?.isBusy,
       size: "large",
     });
     this.#preview();
@@ -173,29 +174,10 @@ class Copy {
 
   async #finish(plan) {
     const [added, changed] = [plan.added.map(({ key }) => key), plan.changed.map(({ key }) => key)];
-    this.#done = { added: added.length, changed: changed.length, left: plan.refused.length + plan.kept.length, back: null };
+    this.#left = plan.refused.length + plan.kept.length;
+    this.#done = new Outcome({ added, changed });
     announce(this.#told());
-    if (changed.length <= MOST) {
-      try {
-        this.#done.back = await stored({ environment: this.#to, tree: this.#tree, added, changed, user: state.about.user.name });
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-      }
-    }
-  }
-
-  async #undo() {
-    this.#busy = "undoing";
-    this.#dialog.update();
-    const left = await undo(this.#done.back, (done, all) => {
-      this.#done.progress = { done, all };
-      this.#dialog.update();
-    });
-    this.#busy = null;
-    if (left.length === 0) return this.#dialog.close();
-    this.#done.back = null;
-    this.#trouble = `These stayed as they were copied: ${some(left.map(({ key, why }) => `${key} (${why})`))}.`;
-    this.#dialog.update();
+    await this.#done.look({ environment: this.#to, tree: this.#tree, user: state.about.user.name });
   }
 
   #told() {
@@ -264,24 +246,13 @@ class Copy {
   }
 
   #after() {
-    const { back, changed, added, left, progress } = this.#done;
-    const lost = added + changed - (back ? back.added.length + back.changed.length : 0);
-    return html`
-      <div class="copy">
-        <p class="done" role="status">${this.#told()}</p>
-        ${left > 0 ? html`<p class="hint">${count(left, "key")} left as they were.</p>` : nothing}
-        ${back === null && !this.#trouble ? html`<p class="hint">${changed > MOST
-          ? `So many changed keys can't be taken back here; their values before are in the history of each key, and \`dt kv rollback -r DIRECTORY --at TIME -e ${this.#to}\` brings a directory's back.`
-          : "It can't be taken back here: the keys couldn't be looked up. Their values before are in the history of each key."}</p>` : nothing}
-        ${back && lost > 0 ? html`<p class="hint">${count(lost, "key")} can't be taken back: somebody else has changed them since.</p>` : nothing}
-        ${back && changed > 0 && this.#busy !== "undoing" ? html`<p class="hint">Undo removes what was added in one step, and gives the changed keys their value before, one after another.</p>` : nothing}
-        ${this.#busy === "undoing" ? html`<label class="storing">Taking back… <progress max=${progress?.all ?? 1} .value=${progress?.done ?? 0}></progress></label>` : nothing}
-        ${this.#trouble ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
-        <div class="dialog-actions">
-          ${back && back.added.length + back.changed.length > 0 ? html`
-            <button type="button" class="button" ?disabled=${this.#busy !== null} @click=${() => this.#undo()}>Undo</button>` : nothing}
-          <button type="button" class="button primary" ?disabled=${this.#busy !== null} @click=${() => this.#dialog.close()}>Close</button>
-        </div>
-      </div>`;
+    return this.#done.body(this.#dialog, {
+      name: "copy",
+      told: this.#told(),
+      left: this.#left > 0 ? `${count(this.#left, "key")} left as they were.` : null,
+      many: `So many changed keys can't be taken back here; their values before are in the history of each key, and \`dt kv rollback -r DIRECTORY --at TIME -e ${this.#to}\` brings a directory's back.`,
+      unknown: "It can't be taken back here: the keys couldn't be looked up. Their values before are in the history of each key.",
+      verb: "copied",
+    });
   }
 }

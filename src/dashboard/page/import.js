@@ -14,7 +14,7 @@ import { permissionsEditor } from "./permissions.js";
 import { PlanList, inWords, some } from "./plan.js";
 import { environment, state } from "./state.js";
 import { announce } from "./toast.js";
-import { MOST, stored, undo } from "./undo.js";
+import { Outcome } from "./undo.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { count, list, number } from "./words.js";
 
@@ -56,6 +56,7 @@ class Import {
   #gone = [];
   #notice = null;
   #done = null;
+  #left = 0;
   #question = 0;
   #timer = null;
 
@@ -94,7 +95,7 @@ class Import {
 
   /** A file can be dropped once more; what was pasted, or typed, is asked for. */
   async #mayLeave() {
-    if (this.#busy === "storing" || this.#busy === "undoing") return false;
+    if (this.#busy === "storing" || this.#done?.isBusy) return false;
     if (this.#done || this.#name || this.#text.trim() === "") return true;
     return (await choose({
       title: "Discard the text?",
@@ -242,34 +243,16 @@ class Import {
 
   async #finish(plan) {
     const [added, changed] = [plan.added.map(({ key }) => key), plan.changed.map(({ key }) => key)];
-    this.#done = { added: added.length, changed: changed.length, invalid: plan.invalid.length, back: null };
+    this.#left = plan.invalid.length;
+    this.#done = new Outcome({ added, changed });
     this.#text = "";
     announce(this.#told());
-    if (changed.length > MOST) return;
-    try {
-      this.#done.back = await stored({ environment: this.#environment, tree: this.#tree, added, changed, user: state.about.user.name });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-    }
+    await this.#done.look({ environment: this.#environment, tree: this.#tree, user: state.about.user.name });
   }
 
   #told() {
     const { added, changed } = this.#done;
     return `${count(added + changed, "key")} imported into the ${this.#tree} of ${this.#environment}: ${number(added)} added, ${number(changed)} changed.`;
-  }
-
-  async #undo() {
-    this.#busy = "undoing";
-    this.#dialog.update();
-    const left = await undo(this.#done.back, (done, all) => {
-      this.#done.progress = { done, all };
-      this.#dialog.update();
-    });
-    this.#busy = null;
-    if (left.length === 0) return this.#dialog.close();
-    this.#done.back = null;
-    this.#trouble = `These stayed as they were imported: ${some(left.map(({ key, why }) => `${key} (${why})`))}.`;
-    this.#dialog.update();
   }
 
   // --- What is shown ---
@@ -414,25 +397,15 @@ class Import {
   }
 
   #after() {
-    const { back, added, changed, invalid, progress } = this.#done;
-    const lost = added + changed - (back ? back.added.length + back.changed.length : 0);
-    return html`
-      <div class="import">
-        <p class="done" role="status">${this.#told()}</p>
-        ${invalid > 0 ? html`<p class="hint">${count(invalid, "key")} left out, as you chose.</p>` : nothing}
-        ${back === null && !this.#trouble ? html`<p class="hint">${changed > MOST
-          ? "So many changed keys can't be taken back here"
-          : "It can't be taken back here, since the keys couldn't be looked up"}; their values before are in the history of each key.</p>` : nothing}
-        ${back && lost > 0 ? html`<p class="hint">${count(lost, "key")} can't be taken back: somebody else has changed them since.</p>` : nothing}
-        ${back && changed > 0 && this.#busy !== "undoing" ? html`<p class="hint">Undo removes what was added in one step, and gives the changed keys their value before, one after another.</p>` : nothing}
-        ${this.#busy === "undoing" ? html`<label class="storing">Taking back… <progress max=${progress?.all ?? 1} .value=${progress?.done ?? 0}></progress></label>` : nothing}
-        ${this.#trouble ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
-        <div class="dialog-actions">
-          ${back && back.added.length + back.changed.length > 0 ? html`
-            <button type="button" class="button" ?disabled=${this.#busy !== null} @click=${() => this.#undo()}>Undo</button>` : nothing}
-          <button type="button" class="button primary" ?disabled=${this.#busy !== null} @click=${() => this.#dialog.close()}>Close</button>
-        </div>
-      </div>`;
+    const history = "their values before are in the history of each key.";
+    return this.#done.body(this.#dialog, {
+      name: "import",
+      told: this.#told(),
+      left: this.#left > 0 ? `${count(this.#left, "key")} left out, as you chose.` : null,
+      many: `So many changed keys can't be taken back here; ${history}`,
+      unknown: `It can't be taken back here, since the keys couldn't be looked up; ${history}`,
+      verb: "imported",
+    });
   }
 }
 
