@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::body::{Said, Text, there};
 use super::keys::now;
-use super::shapes::{Names, Rights, Which, Wished};
+use super::shapes::{Names, Rights, Versioned, Which, Wished};
 use super::{Api, Failure};
 use crate::access::Permissions;
 use crate::client::amend::amend;
@@ -203,13 +203,6 @@ pub(super) struct Gone {
     environment: String,
     tree: Which,
     keys: Vec<Versioned>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Versioned {
-    key: String,
-    version: u64,
 }
 
 #[derive(Serialize)]

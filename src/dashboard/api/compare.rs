@@ -11,8 +11,7 @@ use super::shapes::{Content, Which};
 use super::{Api, Failure};
 use crate::client::compare::{Across, Cell, Content as Found, across};
 
-/// So many keys are asked for at once, and so many environments.
-const AT_ONCE: usize = 500;
+/// So many environments are compared at once.
 const ENVIRONMENTS: usize = 16;
 
 #[derive(Deserialize)]
@@ -70,7 +69,7 @@ pub(super) async fn compare(State(api): State<Api>, Said(wanted): Said<Wanted>) 
 
 impl Wanted {
     fn look(self, api: &Api) -> Result<Compared, Failure> {
-        Failure::many(self.keys.len(), AT_ONCE)?;
+        Failure::many(self.keys.len())?;
         if self.environments.len() > ENVIRONMENTS {
             return Err(Failure::malformed("a request like this is about at most 16 environments at once"));
         }

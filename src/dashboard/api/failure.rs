@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::client::Error;
 
+/// So many keys a call that looks at each is asked about at once.
+const AT_ONCE: usize = 500;
+
 /// See the module.
 #[derive(Debug, Serialize)]
 pub struct Failure {
@@ -64,9 +67,9 @@ impl Failure {
     }
 
     /// More keys than a request may name.
-    pub(super) fn many(count: usize, most: usize) -> Result<(), Failure> {
-        match count > most {
-            true => Err(Failure::malformed(format!("a request like this is about at most {most} keys at once"))),
+    pub(super) fn many(count: usize) -> Result<(), Failure> {
+        match count > AT_ONCE {
+            true => Err(Failure::malformed(format!("a request like this is about at most {AT_ONCE} keys at once"))),
             false => Ok(()),
         }
     }

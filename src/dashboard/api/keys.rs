@@ -5,14 +5,11 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::body::{Asked, Said};
-use super::shapes::{Item, Names, Which};
+use super::shapes::{Item, Names, Versioned, Which};
 use super::{Api, Failure};
 use crate::client::details::{self, Detail, Extent, Looked};
 use crate::client::{Entry, Scope, list, put, why};
 use crate::key::Tree;
-
-/// So many keys are asked for at once.
-const AT_ONCE: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,7 +67,7 @@ enum Row {
 
 pub(super) async fn details(State(api): State<Api>, Said(several): Said<Several>) -> Result<Response, Failure> {
     let look = move |api: &Api| {
-        Failure::many(several.keys.len(), AT_ONCE)?;
+        Failure::many(several.keys.len())?;
         let scope = api.scope(&several.environment)?;
         let entries =
             several.keys.iter().map(|key| scope.entry(several.tree.tree(), key)).collect::<Result<Vec<_>, _>>()?;
@@ -135,12 +132,6 @@ pub(super) struct Beginning {
 struct Below {
     keys: Vec<Versioned>,
     closed: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Versioned {
-    key: String,
-    version: u64,
 }
 
 pub(super) async fn below(State(api): State<Api>, Asked(asked): Asked<Beginning>) -> Result<Response, Failure> {

@@ -21,6 +21,14 @@ use crate::names;
 /// So many characters of a value a list has.
 const SHOWN: usize = 200;
 
+/// A key at a version: as it is told, and as what a change was decided on.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Versioned {
+    pub(super) key: String,
+    pub(super) version: u64,
+}
+
 /// Which of the two trees.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
