@@ -58,8 +58,9 @@ kit.test("the focused row keeps its place and the focus", { open: "dev/variables
 });
 
 kit.test("under an order of the server, new keys are told and shown when asked for", { open: "dev/variables" }, async ({ page }) => {
-  await page.getByRole("columnheader", { name: "Changed" }).getByRole("button").click();
-  await page.locator('.row[data-at="4"]').waitFor();
+  const changed = page.getByRole("columnheader", { name: "Changed" });
+  await changed.getByRole("button").click();
+  await page.locator('[role="columnheader"][aria-sort="descending"]', { hasText: "Changed" }).waitFor();
   await kit.sh("echo 1 > dev/variables/new1; echo 1 > dev/variables/new2");
   await page.getByRole("button", { name: "2 new keys: show" }).waitFor();
   assert.equal(await row(page, "new1").count(), 0);
@@ -83,6 +84,25 @@ kit.test("a hidden tab holds no stream, and catches up when it is shown", { open
   await hide(false);
   await row(page, "zoo/dog").locator(".value", { hasText: "wolf" }).waitFor();
   await page.locator(".connection[data-state='live']").waitFor();
+});
+
+kit.test("parts of the page that don't come are told, and asked for again", async ({ page }) => {
+  const miss = async (file) => {
+    let missed = 0;
+    await page.route(`**/page/${file}`, (route) => (missed++ === 0 ? route.abort() : route.continue()));
+  };
+  await miss("rows.worker.js");
+  await page.reload();
+  await page.getByText("couldn't load the part of itself that lists keys").waitFor();
+  await page.getByRole("tab", { name: "Variables" }).click();
+  await row(page, "zoo/dog").locator(".value").waitFor();
+  await miss("removed.js");
+  await page.getByRole("link", { name: "Removed keys" }).click();
+  await page.locator(".toast", { hasText: "couldn't load a part of itself" }).waitFor();
+  await page.getByRole("link", { name: "Keys", exact: true }).click();
+  await row(page, "zoo/dog").locator(".value").waitFor();
+  await page.getByRole("link", { name: "Removed keys" }).click();
+  await page.getByRole("region", { name: "Removed keys" }).waitFor();
 });
 
 test("a dashboard that was started anew is told, and its new link takes the place of the old one with nothing lost", async () => {

@@ -70,6 +70,12 @@ test("the server's selection is shown in its order, without what has gone since"
   assert.deepEqual(paths(made), ["b/", "b/c"]);
 });
 
+test("a key that the server's selection had before it was told of is no new one", () => {
+  const made = rows(["a"], { selected: ["z", "a", "m"], inOrder: true });
+  assert.deepEqual(made.change([{ put: "z" }, { put: "later" }, { rename: "a", to: "m" }]), ["later"]);
+  assert.deepEqual(paths(made), ["z", "m"]);
+});
+
 test("changes put, remove and rename keys and directories", () => {
   const made = rows(["a/b", "a/c", "d"], { flat: true });
   assert.deepEqual(made.change([{ put: "a/aa" }, { put: "d" }]), ["a/aa"]);

@@ -26,14 +26,24 @@ const MOST_SEGMENTS = 6;
 let connection = { state: "connecting", why: "" };
 let view = null;
 
-/** Runs what another file of the page gives, which is asked for when it is first needed. */
+/** Another file of the page, which is asked for when it is first needed; null if it doesn't come, and that is said. */
+async function part(file) {
+  try {
+    return await import(`./${file}`);
+  } catch {
+    toast("This didn't work: the page couldn't load a part of itself. Load the page again.", { kind: "failed" });
+    return null;
+  }
+}
+
+/** Runs what another file gives. */
 export async function run(file, name, ...given) {
   try {
-    const module = await import(`./${file}`);
-    return await module[name](...given);
+    const module = await part(file);
+    return module && await module[name](...given);
   } catch (error) {
     if (!(error instanceof ApiError)) reportError(error);
-    toast(error instanceof ApiError ? error.message : "This didn't work: the page couldn't load a part of itself. Load the page again.", { kind: "failed" });
+    toast(error instanceof ApiError ? error.message : "This didn't work: the page made a mistake. Load the page again.", { kind: "failed" });
     return null;
   }
 }
@@ -114,26 +124,30 @@ function draw() {
 function show() {
   view?.end?.();
   view = null;
-  const home = document.getElementById("view");
   // Each view has an element of its own: nothing of the one before is in it.
   const element = document.createElement("div");
   element.className = "view-content";
-  home.replaceChildren(element);
+  document.getElementById("view").replaceChildren(element);
   const place = { environment: state.environment, tree: state.tree };
   if (state.view === "keys") {
     view = new KeysView(element, { ...place, run });
     view.start();
-  } else if (state.view === "removed") {
-    import("./removed.js").then(({ renderRemoved }) => {
-      if (element.isConnected) render(renderRemoved(place), element);
-    });
   } else {
-    const names = state.about.environments.map(({ name }) => name);
-    import("./matrix.js").then(({ MatrixView }) => {
-      if (!element.isConnected) return;
-      view = new MatrixView(element, { tree: state.tree, environments: names, run });
-      view.start();
-    });
+    showPart(element, place);
+  }
+}
+
+async function showPart(element, place) {
+  const isRemoved = state.view === "removed";
+  element.setAttribute("aria-busy", true);
+  const module = await part(isRemoved ? "removed.js" : "matrix.js");
+  if (!element.isConnected) return;
+  element.removeAttribute("aria-busy");
+  if (isRemoved) {
+    render(module?.renderRemoved(place) ?? nothing, element);
+  } else if (module !== null) {
+    view = new module.MatrixView(element, { tree: place.tree, environments: state.about.environments.map(({ name }) => name), run });
+    view.start();
   }
 }
 

@@ -58,7 +58,7 @@ export class KeysView {
     this.#place = { environment, tree };
     this.#run = run;
     home.classList.add("keys");
-    link ??= new RowsLink();
+    home.setAttribute("aria-busy", true);
     this.#details = new Details(this.#place, (keys) => { if (keys.length > 0) this.#grid.draw(); });
     this.#toolbar = new Toolbar({
       typed: (text) => this.#filter(text),
@@ -100,11 +100,13 @@ export class KeysView {
   async #load({ isAgain = false } = {}) {
     const skeleton = setTimeout(() => this.#draw(), 120);
     try {
+      // It loads what it consists of while the keys are on their way.
+      if (link?.isBroken ?? true) link = new RowsLink();
       const data = await bytes("/api/keys", this.#place);
       if (this.#isOver) return;
-      if (!isAgain) link.ask("look", { look: { filter: "", descending: false, flat: isFlat, selected: null, inOrder: false } });
-      else this.#details.forget();
-      const answer = await this.#ask("load", { bytes: data, tree: this.#place.tree }, { transfer: [data] });
+      const look = isAgain ? null : { filter: "", descending: false, flat: isFlat, selected: null, inOrder: false };
+      if (isAgain) this.#details.forget();
+      const answer = await this.#ask("load", { bytes: data, tree: this.#place.tree, look }, { transfer: [data] });
       if (answer === null) return;
       this.#problem = "";
       this.#closed = answer.closed;

@@ -95,7 +95,7 @@ class Removed extends HTMLElement {
     const chosen = shown.filter(({ key }) => this.#chosen.has(key));
     const kind = tree === "secrets" ? "secret" : "variable";
     render(html`
-      <section class="removed" aria-label="Removed keys">
+      <section class="removed" aria-label="Removed keys" aria-busy=${this.#items === null && this.#problem === ""}>
         <div class="removed-head">
           <h2>Removed ${tree} of ${environment}</h2>
           <p class="form-note">They come back with the value that they had last. What you bring back is yours alone, until you give others permissions.</p>

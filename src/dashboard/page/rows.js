@@ -103,12 +103,14 @@ export class Rows {
     this.fold(beside.map(({ path }) => path), true);
   }
 
-  /** Gives the keys that weren't there before. */
+  /** Gives the keys that weren't there before, nor are in the server's answer that is looked at. */
   change(steps) {
+    const selected = new Set(this.#look.selected);
     const added = [];
+    const isNew = (key) => this.#put(inside(key)) && !selected.has(key);
     for (const step of steps) {
       if (step.put !== undefined) {
-        if (this.#put(inside(step.put))) added.push(step.put);
+        if (isNew(step.put)) added.push(step.put);
       } else if (step.remove !== undefined) {
         this.#take(inside(step.remove));
       } else {
@@ -117,8 +119,8 @@ export class Rows {
         // What was at the new name is replaced.
         if (moved.length > 0) this.#take(to);
         for (const key of moved) {
-          const next = to + key.slice(from.length);
-          if (this.#put(next)) added.push(outside(next));
+          const next = outside(to + key.slice(from.length));
+          if (isNew(next)) added.push(next);
         }
       }
     }

@@ -12,9 +12,10 @@ import { Rows } from "./rows.js";
 const rows = new Rows();
 
 const answers = {
-  /** All keys, as the server sent them: bytes of JSON. */
-  load({ bytes, tree }) {
+  /** All keys, as the server sent them: bytes of JSON; `look` as below, or null to look at them as before. */
+  load({ bytes, tree, look }) {
     const { keys, closed } = JSON.parse(new TextDecoder().decode(bytes));
+    if (look !== null) rows.look(look);
     rows.load(keys, tree);
     return { closed };
   },
