@@ -47,7 +47,6 @@ const PLACES: &[(&str, &[&str])] = &[
     ("hyper", &["src/dashboard"]),
     ("hyper_util", &["src/dashboard"]),
     ("http_body_util", &["src/dashboard"]),
-    ("flate2", &["src/dashboard/assets.rs"]),
     ("futures_core", &["src/dashboard/api/events.rs"]),
     ("serde_path_to_error", &["src/dashboard/api/body.rs"]),
     ("unsafe", &["src/seal/memory.rs"]),

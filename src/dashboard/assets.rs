@@ -2,26 +2,28 @@
 //!
 //! Invariant: the table names every file of `page/` that a browser is to get, and nothing else (a test compares).
 //!
-//! It deliberately compresses nothing else that is sent: these are public, and the length of what is not would tell of it.
-
-use std::io::Write;
-use std::sync::OnceLock;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
+//! It deliberately compresses nothing while it runs: these are public, and were compressed when the program was built; the
+//! length of what is not would tell of it.
 
 /// A file as it is served.
 #[derive(Debug)]
 pub(super) struct Asset {
     /// Its name below `/page/`.
     name: &'static str,
-    pub(super) content: &'static [u8],
+    plain: &'static [u8],
+    brotli: &'static [u8],
+    gzip: &'static [u8],
 }
 
-/// Files below `page/`.
+/// Files below `page/`, and what `build.rs` made of them.
 macro_rules! assets {
     ($($name:literal),* $(,)?) => {
-        &[$(Asset { name: $name, content: include_bytes!(concat!("page/", $name)) }),*]
+        &[$(Asset {
+            name: $name,
+            plain: include_bytes!(concat!("page/", $name)),
+            brotli: include_bytes!(concat!(env!("OUT_DIR"), "/page/", $name, ".br")),
+            gzip: include_bytes!(concat!(env!("OUT_DIR"), "/page/", $name, ".gz")),
+        }),*]
     };
 }
 
@@ -89,9 +91,6 @@ const ASSETS: &[Asset] = assets![
     "vendor/lit-html.js",
 ];
 
-/// Each of them compressed, from the first time on that somebody wants it so.
-static COMPRESSED: [OnceLock<Vec<u8>>; ASSETS.len()] = [const { OnceLock::new() }; ASSETS.len()];
-
 /// What a browser is told of a file, by the ending of its name.
 const TYPES: &[(&str, &str)] = &[
     ("css", "text/css; charset=utf-8"),
@@ -106,36 +105,36 @@ impl Asset {
         let known = TYPES.iter().find(|(known, _)| ending == Some(known));
         known.map_or("application/octet-stream", |(_, media_type)| media_type)
     }
+
+    /// Whether it is part of a page, and can't be one itself nor run on its own as a worker can.
+    pub(super) fn is_part(&self) -> bool {
+        !self.name.ends_with(".html") && !self.name.ends_with(".worker.js")
+    }
+
+    /// Its content in the shortest of the codings that a browser takes, and that coding's name; none is as it is. A coding with a
+    /// weight is the odd program that wants something else.
+    pub(super) fn content(&self, taken: &str) -> (&'static [u8], Option<&'static str>) {
+        let takes = |coding: &str| taken.split(',').any(|one| one.trim().eq_ignore_ascii_case(coding));
+        match () {
+            () if takes("br") => (self.brotli, Some("br")),
+            () if takes("gzip") => (self.gzip, Some("gzip")),
+            () => (self.plain, None),
+        }
+    }
 }
 
 /// What is at a path, if anything.
 pub(super) fn at(path: &str) -> Option<&'static Asset> {
-    position(path).and_then(|position| ASSETS.get(position))
-}
-
-/// The same, as gzip has it.
-pub(super) fn compressed_at(path: &str) -> Option<&'static [u8]> {
-    let position = position(path)?;
-    let content = ASSETS.get(position)?.content;
-    Some(COMPRESSED.get(position)?.get_or_init(|| compressed(content).unwrap_or_default()))
-}
-
-fn position(path: &str) -> Option<usize> {
     let name = match path {
         "/" => "index.html",
         _ => path.strip_prefix("/page/").filter(|name| *name != "index.html")?,
     };
-    ASSETS.iter().position(|asset| asset.name == name)
-}
-
-fn compressed(content: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(content)?;
-    encoder.finish()
+    ASSETS.iter().find(|asset| asset.name == name)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
     use std::path::Path;
 
     use super::*;
@@ -176,20 +175,29 @@ mod tests {
 
     #[test]
     fn the_page_is_small_on_the_wire() {
-        let length =
-            |asset: &Asset| compressed_at(&format!("/page/{}", asset.name)).map_or(asset.content.len(), <[u8]>::len);
-        let all: usize = ASSETS.iter().map(length).sum();
-        assert!(all < 150_000, "{all} bytes");
+        let length = |coding: &str| ASSETS.iter().map(|asset| asset.content(coding).0.len()).sum::<usize>();
+        assert!(length("br") < 130_000, "{} bytes", length("br"));
+        assert!(length("gzip") < 150_000, "{} bytes", length("gzip"));
     }
 
     #[test]
     fn what_is_compressed_is_the_same() {
-        let path = "/";
-        let mut content = Vec::new();
-        let mut decoder = flate2::read::GzDecoder::new(compressed_at(path).unwrap());
-        std::io::Read::read_to_end(&mut decoder, &mut content).unwrap();
-        assert_eq!(content, at(path).unwrap().content);
-        assert_eq!(compressed_at("/page/none.css"), None);
+        for asset in ASSETS {
+            let (mut from_brotli, mut from_gzip) = (Vec::new(), Vec::new());
+            brotli::BrotliDecompress(&mut &*asset.brotli, &mut from_brotli).unwrap();
+            flate2::read::GzDecoder::new(asset.gzip).read_to_end(&mut from_gzip).unwrap();
+            assert_eq!((&*from_brotli, &*from_gzip), (asset.plain, asset.plain), "{}", asset.name);
+        }
+    }
+
+    #[test]
+    fn a_coding_is_one_that_was_asked_for() {
+        let coding = |taken| at("/").unwrap().content(taken).1;
+        assert_eq!(coding("gzip, deflate, br, zstd"), Some("br"));
+        assert_eq!(coding("GZIP,deflate"), Some("gzip"));
+        for taken in ["", "identity", "br;q=0, gzip;q=0", "*", "brotli"] {
+            assert_eq!(coding(taken), None, "{taken}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, VARY};
-use axum::http::{Method, Request, Response};
+use axum::http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use serde::Deserialize;
 use serde_json::json;
@@ -36,7 +36,7 @@ pub(super) use self::hosts::Hosts;
 use self::refusal::Refusal;
 use self::shares::{Share, Shares};
 use super::api::LONGEST_BODY;
-use super::assets;
+use super::assets::{self, Asset};
 use super::browser::Redirect;
 use super::session::{IDLE, Sessions};
 
@@ -111,8 +111,10 @@ impl Front {
         request: Request<Incoming>,
         ended: Ended,
     ) -> Response<Body> {
+        let is_part = assets::at(request.uri().path()).is_some_and(Asset::is_part);
         let mut response = self.pass(connection, request, ended).await.unwrap_or_else(Refusal::into_response);
-        headers::guard(response.headers_mut());
+        let is_part = is_part && response.status() == StatusCode::OK;
+        headers::guard(response.headers_mut(), is_part);
         response
     }
 
@@ -226,20 +228,15 @@ fn wrong_method(method: &Method, is_call: bool) -> Option<Refusal> {
 
 fn page(path: &str, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
     let asset = assets::at(path).ok_or_else(Refusal::missing)?;
-    let compressed = if takes_gzip(headers) { assets::compressed_at(path) } else { None };
-    let mut response = Response::new(Body::from(compressed.unwrap_or(asset.content)));
+    let taken = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (content, coding) = asset.content(taken);
+    let mut response = Response::new(Body::from(content));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(asset.media_type()));
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
-    if compressed.is_some() {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if let Some(coding) = coding {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
     Ok(response)
-}
-
-/// Whether gzip is among what a browser takes; with a weight it is the odd program that wants something else.
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let taken = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    taken.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
 }
 
 /// A header that may be there once.

@@ -295,27 +295,41 @@ fn each_answer_has_the_headers() {
     ];
     for (status, answer) in answers {
         assert_eq!(answer.status, status, "{answer:?}");
-        for (name, value) in [
-            ("cache-control", "no-store"),
-            ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
-            ("cross-origin-opener-policy", "same-origin"),
-            ("cross-origin-resource-policy", "same-origin"),
-        ] {
-            assert_eq!(answer.header(name), Some(value), "{name} of {answer:?}");
-        }
-        let policy = answer.header("content-security-policy").expect("a policy");
+        let policy = guarded(&answer);
         for part in
             ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'"]
         {
             assert!(policy.contains(part), "{policy}");
         }
         assert!(!policy.contains("unsafe") && !policy.contains("http:") && !policy.contains('*'), "{policy}");
-        let shared = |(name, _): &(String, String)| {
-            name.starts_with("access-control") || name == "set-cookie" || name == "server"
-        };
-        assert!(!answer.headers.iter().any(shared), "{answer:?}");
     }
+    // A worker runs by its own policy; what is part of a page lets nothing run, should it be taken for one.
+    let host = [("Host", dashboard.host())];
+    let worker = dashboard.request("GET /page/rows.worker.js HTTP/1.1", &host, b"");
+    assert!(guarded(&worker).contains("script-src 'self'"), "{worker:?}");
+    for part in ["app.js", "style.css", "icon.svg"] {
+        let answer = dashboard.request(&format!("GET /page/{part} HTTP/1.1"), &host, b"");
+        assert_eq!((answer.status, guarded(&answer)), (200, "default-src 'none'; frame-ancestors 'none'"), "{part}");
+    }
+    let refused = dashboard.request("POST /page/app.js HTTP/1.1", &host, b"");
+    assert!(refused.status == 405 && guarded(&refused).contains("trusted-types"), "{refused:?}");
+}
+
+/// The policy of an answer that has all other headers that keep a browser from doing more with it.
+fn guarded(answer: &Answer) -> &str {
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name} of {answer:?}");
+    }
+    let shared =
+        |(name, _): &(String, String)| name.starts_with("access-control") || name == "set-cookie" || name == "server";
+    assert!(!answer.headers.iter().any(shared), "{answer:?}");
+    answer.header("content-security-policy").expect("a policy")
 }
 
 fn files_are_compressed_for_who_takes_that() {
@@ -327,9 +341,13 @@ fn files_are_compressed_for_who_takes_that() {
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
         answer
     };
-    let compressed = fetch("deflate, gzip, br");
+    let plain = fetch("identity");
+    let compressed = fetch("deflate, gzip");
     assert_eq!((compressed.header("content-encoding"), &compressed.body[..2]), (Some("gzip"), &b"\x1f\x8b"[..]));
-    for taken in ["identity", "", "br", "gzip;q=0"] {
+    let shortest = fetch("gzip, deflate, br, zstd");
+    assert_eq!(shortest.header("content-encoding"), Some("br"));
+    assert!(shortest.body.len() < compressed.body.len() && compressed.body.len() < plain.body.len());
+    for taken in ["identity", "", "*", "gzip;q=0"] {
         let plain = fetch(taken);
         assert!(plain.header("content-encoding").is_none() && plain.text().contains("Secret Keys Manager"), "{taken}");
     }
