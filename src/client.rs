@@ -34,6 +34,7 @@ pub mod relocate;
 pub mod remove;
 pub mod removed;
 pub mod rollback;
+pub mod room;
 pub mod rows;
 mod transaction;
 pub mod value;

@@ -192,7 +192,7 @@ fn within_limits(scope: &Scope, items: &[Item<'_>], groups: &BTreeMap<PathBuf, V
         return Ok(());
     };
     let (what, reason) = (format!("{} keys in {scope}", items.len()), format!("{reason}: store them in several parts"));
-    Err(Error::TooMuch { what, reason })
+    Err(Error::TooMuch { doing: STORING, what, reason })
 }
 
 /// Stages all files, by a few threads. The calling thread says how far they are.

@@ -1,7 +1,7 @@
 //! Copying keys to another environment: what that would change, and then all of it in one step.
 //!
-//! Invariants: what is stored is what was looked at, on the very versions of the targets; a source is read at one version. A
-//! secret goes from one to the other and nowhere else: whether two are the same is all that is kept of what is compared.
+//! Invariants: what is stored is what was looked at, on the very versions of the targets; a source is read at one version. No
+//! more values are held than one commit takes. A secret goes from one to the other and nowhere else: whether two are the same is all that is kept of what is compared.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,8 @@ use super::batch::{self, Item, Step};
 use super::details::spread;
 use super::permissions::Change;
 use super::put::{Condition, current};
-use super::value::{Value, read};
+use super::room::Room;
+use super::value::{Head, Value, read};
 use super::{Entry, Error, Scope, why};
 use crate::key::Tree;
 
@@ -29,8 +30,8 @@ pub struct Copy {
 pub enum Deed {
     /// It is new in the other environment.
     Add(Value),
-    /// It gets another value there; the one that it had is told where the caller may read it.
-    Change(Option<Value>, Value),
+    /// It gets another value there; how the one begins that it had is told where the caller may read it.
+    Change(Option<Head>, Value),
     /// It has that value already.
     Same,
     /// It is there, and is to stay as it is.
@@ -55,12 +56,17 @@ impl std::fmt::Debug for Deed {
 ///
 /// # Errors
 ///
-/// That one can't be looked at for a reason that isn't its own.
+/// That one can't be looked at for a reason that isn't its own, or that what would be stored is too much for one commit.
 pub fn look(from: &Scope, to: &Scope, tree: Tree, keys: &[String], replace: bool) -> Result<Vec<Copy>, Error> {
+    let what = format!("{} keys from {from} to {to}", keys.len());
+    let room = Room::new("copy", what, "copy fewer at a time");
     spread(keys, |key| {
         let (source, target) = (from.entry(tree, key)?, to.entry(tree, key)?);
         let versions = (current(&source).unwrap_or_default(), current(&target).unwrap_or_default());
         let deed = deed(&source, &target, versions.0, replace)?;
+        if let Deed::Add(value) | Deed::Change(_, value) = &deed {
+            room.take(value)?;
+        }
         Ok(Copy { key: key.clone(), versions, deed, target })
     })
 }
@@ -86,7 +92,7 @@ fn deed(source: &Entry, target: &Entry, version: u64, replace: bool) -> Result<D
     }
     match read(target) {
         Ok(there) if *there == *value => Ok(Deed::Same),
-        Ok(there) => Ok(Deed::Change((!target.is_secret()).then_some(there), value)),
+        Ok(there) => Ok(Deed::Change((!target.is_secret()).then(|| Head::of(&there)), value)),
         Err(Error::Denied { .. } | Error::Expired(_)) => Ok(Deed::Change(None, value)),
         Err(error) => refused(error),
     }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use super::facts::Facts;
-use super::value::{self, Value};
+use super::value::{self, HEAD, Value};
 use super::{Entry, Error, permissions};
 use crate::access::Permissions;
 
@@ -21,9 +21,6 @@ const THREADS: usize = 4;
 
 /// So many keys a thread takes at a time.
 const SHARE: usize = 16;
-
-/// So much of a value is read for a list, in bytes.
-const HEAD: usize = 1024;
 
 /// A key that is there.
 #[derive(Debug)]

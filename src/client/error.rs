@@ -119,10 +119,12 @@ pub enum Error {
     /// Somebody else changed something else of it than its value, or made or removed it, at the same time.
     #[error("{0} was changed by somebody else meanwhile: look at it again and decide anew; nothing was stored")]
     Meanwhile(Box<Entry>),
-    /// More than one commit takes.
-    #[error("can't store {what}: {reason}")]
+    /// More than one step takes.
+    #[error("can't {doing} {what}: {reason}")]
     TooMuch {
-        /// All that was to be stored.
+        /// What was to be done, as in `store`.
+        doing: &'static str,
+        /// With all of this.
         what: String,
         /// Why not, and what to do.
         reason: String,

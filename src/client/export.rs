@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing is left out in silence. What may not be listed or read ends it, or is told.
 
+use super::room::Room;
 use super::value::{Value, read};
 use super::{Entry, Error, Scope, list};
 use crate::key::{KeyPath, Tree};
@@ -15,13 +16,16 @@ pub struct Export {
     pub left_out: Vec<String>,
 }
 
+/// What to do with more than is exported at a time.
+const INSTEAD: &str = "export one directory at a time; `dt kv export` writes all of them";
+
 /// Reads the keys that begin with one of these, or all where there are none. `readable` has those left out that may not be
-/// read.
+/// read. `bounded` is for who answers others: it reads as much as one commit takes, and no more.
 ///
 /// # Errors
 ///
-/// That one can't be listed or read.
-pub fn export(scope: &Scope, tree: Tree, prefixes: &[String], readable: bool) -> Result<Export, Error> {
+/// That one can't be listed or read, or that they are too much.
+pub fn export(scope: &Scope, tree: Tree, prefixes: &[String], readable: bool, bounded: bool) -> Result<Export, Error> {
     let all = [String::new()];
     let prefixes = if prefixes.is_empty() { &all } else { prefixes };
     let (mut keys, mut export) = (Vec::new(), Export::default());
@@ -35,10 +39,16 @@ pub fn export(scope: &Scope, tree: Tree, prefixes: &[String], readable: bool) ->
     }
     keys.sort_unstable();
     keys.dedup();
+    let room = Room::new("export", format!("{} keys of {scope}", keys.len()), INSTEAD);
     for key in keys {
         let entry = scope.entry(tree, &key)?;
         match read(&entry) {
-            Ok(value) => export.values.push((parsed(&entry)?, value)),
+            Ok(value) => {
+                if bounded {
+                    room.take(&value)?;
+                }
+                export.values.push((parsed(&entry)?, value));
+            }
             Err(Error::Denied { .. } | Error::Expired(_)) if readable => export.left_out.push(key),
             // It has gone since it was listed.
             Err(Error::NotFound { .. }) => {}

@@ -10,20 +10,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use zeroize::Zeroizing;
-
 use super::batch::{self, Item, Outcome, Progress, Step};
 use super::facts::attribute;
 use super::formats::{Entry as Line, Parsed, Plan, Present, Problem, plan};
 use super::look::{Kind, kinds};
 use super::permissions::Change;
 use super::put::{Condition, VERSION};
-use super::value::read;
+use super::value::{Head, read};
 use super::{Entry, Error, Scope};
 use crate::key::{KeyPath, Tree};
-
-/// So much of a value that is to be replaced is kept, in bytes, for whoever shows the difference.
-const HEAD: usize = 1024;
 
 /// What an import would do.
 #[derive(Debug)]
@@ -33,7 +28,7 @@ pub struct Import {
     /// What becomes of each key.
     pub plan: Plan,
     versions: BTreeMap<KeyPath, u64>,
-    heads: BTreeMap<KeyPath, Zeroizing<Vec<u8>>>,
+    heads: BTreeMap<KeyPath, Head>,
 }
 
 /// What a file holds, with each key below a directory, which may be empty.
@@ -85,8 +80,7 @@ impl Import {
                     versions.insert(key.clone(), version(&entry)?);
                     match if tree == Tree::Secrets { None } else { value(&entry)? } {
                         Some(value) => {
-                            let head = value.get(..HEAD).unwrap_or(&value);
-                            heads.insert(key.clone(), Zeroizing::new(head.to_vec()));
+                            heads.insert(key.clone(), Head::of(&value));
                             Present::Value(value)
                         }
                         None => Present::Unread,
@@ -98,9 +92,9 @@ impl Import {
         Ok(Import { scope: scope.clone(), tree, plan, versions, heads })
     }
 
-    /// How the value begins that a key of the variables has now.
-    pub fn head(&self, key: &KeyPath) -> &[u8] {
-        self.heads.get(key).map_or(&[], |head| head.as_slice())
+    /// How the value begins that a key of the variables has now, where the caller may read it.
+    pub fn head(&self, key: &KeyPath) -> Option<&Head> {
+        self.heads.get(key)
     }
 
     /// The version that a key has now; 0 where it isn't there.

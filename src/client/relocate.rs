@@ -10,6 +10,7 @@ use super::look::{Kind, kinds};
 use super::permissions::Change;
 use super::put::current;
 use super::put::{Condition, Directories, Put, put, stage_new};
+use super::room::Room;
 use super::transaction::Transaction;
 use super::value::{Value, read};
 use super::{Entry, Error, list};
@@ -102,18 +103,21 @@ pub fn relocate_all(from: &Entry, to: &Entry, progress: Progress<'_>) -> Result<
     Ok((Some(keys.len()), outcome))
 }
 
-/// The keys of a directory, where each is to be, and its value.
+/// The keys of a directory, where each is to be, and its value: of no more than one commit takes.
 fn within(from: &Entry, to: &Entry) -> Result<Vec<(Entry, Entry, Value)>, Error> {
     let above = format!("{}/", from.key());
     let listing = list::keys(from.scope(), from.tree(), &above)?;
     if let Some(closed) = listing.closed.first() {
         return Err(Error::Closed(from.scope().tree(from.tree()).join(closed)));
     }
+    let what = format!("{} keys in {}", listing.keys.len(), from.scope());
+    let room = Room::new("copy", what, "copy one directory in there at a time");
     let pair = |key: String| {
         let source = from.scope().entry(from.tree(), &key)?;
         let inner = key.strip_prefix(&above).unwrap_or(&key);
         let target = to.scope().entry(to.tree(), &format!("{}/{inner}", to.key()))?;
         let value = read(&source)?;
+        room.take(&value)?;
         Ok((source, target, value))
     };
     listing.keys.into_iter().map(pair).collect()

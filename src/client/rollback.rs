@@ -1,12 +1,14 @@
 //! The keys of a directory as they were at a moment.
 //!
-//! Invariants: all of them go back, or none. A key that has another version by then is not taken back, nor any other.
+//! Invariants: all of them go back, or none. A key that has another version by then is not taken back, nor any other. No more
+//! values are held than one commit takes.
 //!
 //! It deliberately brings no removed key back: when a key was removed its history doesn't say.
 
 use super::batch::{self, Item, Outcome, Progress, Step};
 use super::permissions::Change;
 use super::put::Condition;
+use super::room::Room;
 use super::value::Value;
 use super::{Entry, Error, history, list};
 use crate::clock::Timestamp;
@@ -25,7 +27,8 @@ impl Rollback {
     ///
     /// # Errors
     ///
-    /// That there is no such directory, that one is closed, that a version may not be read, or that it is kept no longer.
+    /// That there is no such directory, that one is closed, that a version may not be read, or that it is kept no longer; or that
+    /// they are too much for one commit.
     pub fn look(directory: &Entry, at: Timestamp) -> Result<Rollback, Error> {
         let (scope, tree) = (directory.scope(), directory.tree());
         let listing = list::keys(scope, tree, &format!("{}/", directory.key()))?;
@@ -35,14 +38,16 @@ impl Rollback {
         if listing.keys.is_empty() {
             return Err(Error::missing(directory));
         }
+        let what = format!("{} keys in {scope}", listing.keys.len());
+        let room = Room::new("take back", what, "do it for one directory in there at a time");
         let mut rollback = Rollback::default();
         for key in listing.keys {
-            rollback.add(scope.entry(tree, &key)?, at)?;
+            rollback.add(scope.entry(tree, &key)?, at, &room)?;
         }
         Ok(rollback)
     }
 
-    fn add(&mut self, entry: Entry, at: Timestamp) -> Result<(), Error> {
+    fn add(&mut self, entry: Entry, at: Timestamp, room: &Room) -> Result<(), Error> {
         let versions = history::versions(&entry)?;
         let (Some(oldest), Some(present)) = (versions.first(), versions.last()) else { return Ok(()) };
         match versions.iter().rev().find(|past| past.stored <= at) {
@@ -53,6 +58,7 @@ impl Rollback {
                 if history::read(&entry, present.version).is_ok_and(|now| *now == *value) {
                     return Ok(());
                 }
+                room.take(&value)?;
                 self.changed.push((entry, present.version, value));
             }
             None if oldest.version == 1 => self.made.push((entry, present.version)),

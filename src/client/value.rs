@@ -14,6 +14,31 @@ use crate::key::Tree;
 /// The bytes of a value.
 pub type Value = Zeroizing<Vec<u8>>;
 
+/// So much of a value is kept for whoever shows how it begins, in bytes.
+pub(super) const HEAD: usize = 1024;
+
+/// How a value begins.
+pub struct Head {
+    /// These bytes.
+    pub bytes: Value,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+impl Head {
+    /// Of a value.
+    pub fn of(value: &[u8]) -> Head {
+        let bytes = value.get(..HEAD).unwrap_or(value);
+        Head { bytes: Zeroizing::new(bytes.to_vec()), more: bytes.len() < value.len() }
+    }
+}
+
+impl std::fmt::Debug for Head {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.bytes.len())
+    }
+}
+
 /// How much is read at least at once: one look more than the size says tells that the end is reached.
 const SPARE: usize = 1;
 

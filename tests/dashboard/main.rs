@@ -16,6 +16,7 @@ mod harness;
 mod http;
 mod keys;
 mod life;
+mod limits;
 mod listen;
 mod past;
 mod places;
@@ -45,6 +46,7 @@ const FAMILIES: &[Family] = &[
     Family::mounting("why", why::CASES),
     Family::mounting("events", events::CASES),
     Family::mounting("places", places::CASES),
+    Family::mounting("limits", limits::CASES),
 ];
 
 /// The program under test, where every user reaches it.

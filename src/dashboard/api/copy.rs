@@ -11,6 +11,7 @@ use super::change::told;
 use super::shapes::{Which, beginning};
 use super::{Api, Failure};
 use crate::client::copying::{Copy, Deed, look, store};
+use crate::client::value::Head;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,14 +95,15 @@ impl Wanted {
     }
 
     fn plan(&self, copies: &[Copy]) -> Plan {
-        let shown = |value: &[u8]| if self.tree.is_secret() { None } else { beginning(value) };
+        let begins = |head: &Head| if self.tree.is_secret() { None } else { beginning(head) };
+        let shown = |value: &[u8]| begins(&Head::of(value));
         let mut plan = Plan::default();
         for Copy { key, deed, .. } in copies {
             let key = key.clone();
             match deed {
                 Deed::Add(value) => plan.added.push(Added { key, value: shown(value) }),
                 Deed::Change(before, after) => {
-                    let before = before.as_ref().and_then(|before| shown(before));
+                    let before = before.as_ref().and_then(begins);
                     plan.changed.push(Changed { key, before, after: shown(after) });
                 }
                 Deed::Same => plan.same.push(key),

@@ -16,6 +16,7 @@ use crate::client::amend::amend;
 use crate::client::batch::{Expires, Item, Step, Terms};
 use crate::client::permissions::Change;
 use crate::client::put::{Condition, versions};
+use crate::client::room::Room;
 use crate::client::value::Value;
 use crate::client::{Entry, history, removed};
 
@@ -159,11 +160,14 @@ pub(super) async fn restore(State(api): State<Api>, Said(wanted): Said<Wanted>) 
 impl Wanted {
     fn restore(&self, api: &Api) -> Result<Count, Failure> {
         let scope = api.scope(&self.environment)?;
+        let what = format!("{} keys in {scope}", self.keys.len());
+        let room = Room::new("bring back", what, "restore fewer at a time");
         let mut found: Vec<(Entry, Value, Option<Change>)> = Vec::with_capacity(self.keys.len());
         for one in &self.keys {
             let entry = scope.entry(self.tree.tree(), &one.key)?;
             let version = one.version.map_or_else(|| history::last(&entry), Ok)?;
             let value = history::read(&entry, version)?;
+            room.take(&value)?;
             let wished = one.permissions.as_ref();
             let change = wished.map(|wished| wished.change(self.tree.is_secret())).transpose()?;
             found.push((entry, value, change));

@@ -13,7 +13,7 @@ use crate::access::Permissions;
 use crate::client::Error;
 use crate::client::details::{Detail, Shown};
 use crate::client::permissions::{Change, Words};
-use crate::client::value::without_newline;
+use crate::client::value::{Head, without_newline};
 use crate::id::{Gid, Uid};
 use crate::key::Tree;
 use crate::names;
@@ -223,8 +223,8 @@ impl Content {
 }
 
 /// How a variable's value begins, where it is text.
-pub(super) fn beginning(bytes: &[u8]) -> Option<String> {
-    let Content { value, cut, .. } = Content::head(bytes, false);
+pub(super) fn beginning(Head { bytes, more }: &Head) -> Option<String> {
+    let Content { value, cut, .. } = Content::head(bytes, *more);
     value.map(|value| if cut { value + "…" } else { value })
 }
 
@@ -288,5 +288,8 @@ mod tests {
         assert_eq!(Content::head(&[&b"a"[..], cut].concat(), true).value.as_deref(), Some("a"));
         assert_eq!(Content::head(cut, false).kind, "binary");
         assert_eq!(Content::whole(b"\xff").base64.as_deref(), Some("/w=="));
+        // Also where a character stands across the end of what is kept of a value.
+        let value = format!("a{}", "ü".repeat(1000));
+        assert_eq!(beginning(&Head::of(value.as_bytes())), Some(format!("a{}…", "ü".repeat(199))));
     }
 }

@@ -18,6 +18,7 @@ use crate::client::export::{self, export as read_all};
 use crate::client::formats::{self, Case, Entry as Line, Format, Mapping, Parsed, ReadError};
 use crate::client::import::{Import, below};
 use crate::client::permissions::Change;
+use crate::client::value::Head;
 use crate::key::Tree;
 
 #[derive(Deserialize)]
@@ -148,12 +149,13 @@ impl Wanted {
     }
 
     fn plan(&self, import: &Import) -> Plan {
-        let shown = |value: &[u8]| if self.tree.is_secret() { None } else { beginning(value) };
+        let begins = |head: &Head| if self.tree.is_secret() { None } else { beginning(head) };
+        let shown = |value: &[u8]| begins(&Head::of(value));
         let plan = &import.plan;
         let added = |line: &Line| Added { key: line.key.to_string(), value: shown(&line.value) };
         let changed = |line: &Line| Changed {
             key: line.key.to_string(),
-            before: shown(import.head(&line.key)),
+            before: import.head(&line.key).and_then(begins),
             after: shown(&line.value),
         };
         // What may not be read is replaced whatever it is.
@@ -223,7 +225,7 @@ pub(super) async fn export(State(api): State<Api>, Asked(asking): Asked<Asking>)
 impl Asking {
     fn export(self, api: &Api) -> Result<Exported, Failure> {
         let scope = api.scope(&self.environment)?;
-        let all = read_all(&scope, Tree::Variables, &[self.prefix], true)?;
+        let all = read_all(&scope, Tree::Variables, &[self.prefix], true, true)?;
         let format = self.format.format();
         let double_underscore = self.double_underscore.unwrap_or(format == Format::Dotenv);
         let mapping = Mapping { double_underscore, case: Case::Kept };
@@ -236,8 +238,8 @@ impl Asking {
         });
         left_out.sort_unstable();
         let written = formats::write(format, values.iter().map(|(key, value)| (key, value.as_slice())), &mapping);
-        let text = written.map_err(|error| Failure::invalid("format", error.to_string()))?;
-        let text = String::from_utf8(text.to_vec()).map_err(|_| Failure::internal())?;
+        let mut text = written.map_err(|error| Failure::invalid("format", error.to_string()))?;
+        let text = String::from_utf8(std::mem::take(&mut text)).map_err(|_| Failure::internal())?;
         Ok(Exported { text, left_out })
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let format = arguments.form.format.or(named).unwrap_or(Format::Json);
     let scope = arguments.place.scope()?;
     let prefixes = prefixes(arguments);
-    let export = export(&scope, tree(arguments.secure), &prefixes, arguments.readable)?;
+    let export = export(&scope, tree(arguments.secure), &prefixes, arguments.readable, false)?;
     if let Some(first) = export.left_out.first() {
         let (count, first) = (export.left_out.len(), output::plain(first));
         output::note(&format!("{count} of {scope} may not be read by you and {} left out: {first}", are(count)));

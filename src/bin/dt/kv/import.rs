@@ -222,7 +222,11 @@ fn show(arguments: &Arguments, import: &Import) -> Result<(), Failure> {
             let mut row = vec![word.to_owned(), output::cell(line.key.to_string().as_bytes())];
             if values {
                 let now = shortened(&line.value);
-                row.push(if before { format!("{} → {now}", shortened(import.head(&line.key))) } else { now });
+                row.push(if before {
+                    format!("{} → {now}", shortened(import.head(&line.key).map_or(&[], |head| &head.bytes)))
+                } else {
+                    now
+                });
             }
             rows.push(row);
         }
