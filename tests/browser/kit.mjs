@@ -234,7 +234,8 @@ class Tab {
 
   /** The row of a key, or of a prefix that ends with `/`. */
   row(key) {
-    return this.page.locator(`[role="row"][data-path=${JSON.stringify(key)}]`);
+    const text = key.replace(/[^ !#-[\]-~]/gu, (character) => `\\${character.codePointAt(0).toString(16)} `);
+    return this.page.locator(`[role="row"][data-path="${text}"]`);
   }
 
   /** The dialog that is open. */

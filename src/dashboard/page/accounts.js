@@ -1,6 +1,7 @@
 // The users and groups of the system, asked for once for each form.
 
 import { get } from "./api.js";
+import { spelled } from "./spelling.js";
 
 let known = null;
 
@@ -27,7 +28,7 @@ export function suggest(kind, typed, without = []) {
 function detail(kind, { id, members, system }) {
   if (kind === "user") return `user ${id}`;
   if (members.length === 0) return system ? "system group" : `group ${id}`;
-  return members.slice(0, 3).join(", ") + (members.length > 3 ? ` and ${members.length - 3} more` : "");
+  return members.slice(0, 3).map(spelled).join(", ") + (members.length > 3 ? ` and ${members.length - 3} more` : "");
 }
 
 export function exists(kind, name) {

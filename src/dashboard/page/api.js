@@ -5,10 +5,11 @@
 // - A call that the server refused for want of a session was not made: it waits for a new session and is made then.
 
 import { ended, renewed, session } from "./session.js";
+import { spelled } from "./spelling.js";
 
 export class ApiError extends Error {
   constructor({ status, code, message, field = null, column = null, current = null }) {
-    super(message);
+    super(spelled(message));
     this.name = "ApiError";
     Object.assign(this, { status, code, field, column, current });
   }

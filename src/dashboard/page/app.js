@@ -9,7 +9,9 @@ import { setFocusHome } from "./dialog.js";
 import { begin, onSession } from "./session.js";
 import { KeysView } from "./list.js";
 import { onConnection, onLost, start } from "./live.js";
+import { named } from "./names.js";
 import { askForLink } from "./renew.js";
+import { spelled } from "./spelling.js";
 import { addressOf, environment, follow, set, state, subscribe } from "./state.js";
 import { nextTheme, theme } from "./theme.js";
 import { toast } from "./toast.js";
@@ -70,13 +72,13 @@ function environments() {
   if (all.length > MOST_SEGMENTS) {
     return html`<label class="environments"><span class="label">Environment</span>
       <select class="input" name="environment" @change=${(event) => set({ environment: event.target.value })}>
-        ${all.map(({ name, protected: isProtected }) => html`<option value=${name} .selected=${name === state.environment}>${name}${isProtected ? " (protected)" : ""}</option>`)}
+        ${all.map(({ name, protected: isProtected }) => html`<option value=${name} .selected=${name === state.environment}>${spelled(name)}${isProtected ? " (protected)" : ""}</option>`)}
       </select></label>`;
   }
   return html`<fieldset class="environments"><legend class="visually-hidden">Environment</legend>
     ${all.map(({ name, protected: isProtected }) => html`<label class="environment" data-protected=${isProtected}>
       <input type="radio" name="environment" value=${name} autocomplete="off" .checked=${name === state.environment} @change=${() => set({ environment: name })}>
-      <span>${name}</span></label>`)}
+      <span>${named(name)}</span></label>`)}
   </fieldset>`;
 }
 
@@ -88,8 +90,8 @@ function views() {
 
 function who() {
   const { user, mount } = state.about;
-  const groups = user.groups.length === 0 ? "in no group" : `in ${user.groups.length === 1 ? "the group" : "the groups"} ${list(user.groups)}`;
-  return html`<p class="who"><code title="The mount">${mount}</code> <span title="You are ${user.name}, ${groups}">as <strong>${user.name}</strong></span></p>`;
+  const groups = user.groups.length === 0 ? "in no group" : `in ${user.groups.length === 1 ? "the group" : "the groups"} ${list(user.groups.map(spelled))}`;
+  return html`<p class="who"><code title="The mount">${named(mount)}</code> <span title="You are ${spelled(user.name)}, ${groups}">as <strong>${named(user.name)}</strong></span></p>`;
 }
 
 function head() {
@@ -117,7 +119,7 @@ function head() {
 
 function draw() {
   const app = document.getElementById("app");
-  document.title = `${state.environment} ${state.tree} – Secret Keys Manager`;
+  document.title = `${spelled(state.environment)} ${state.tree} – Secret Keys Manager`;
   render(head(), app);
 }
 

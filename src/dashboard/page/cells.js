@@ -2,6 +2,8 @@
 //
 // Invariant: of a secret there is only that it is set, since when, and who can read it.
 
+import { named, valued } from "./names.js";
+import { spelled } from "./spelling.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { ago, count, exact, number } from "./words.js";
 
@@ -31,7 +33,7 @@ export function columnsOf(tree, sort) {
 
 /** What a row is called. */
 export function rowName(row, tree) {
-  return row.isOpen === null ? row.path : `${row.path}, ${count(row.keys, tree === "secrets" ? "secret" : "variable")}`;
+  return row.isOpen === null ? spelled(row.path) : `${spelled(row.path)}, ${count(row.keys, tree === "secrets" ? "secret" : "variable")}`;
 }
 
 /** The cells of a row. `uses`: `detail(key)`, `tree`, `isFlat`, `filter`, `isActive`, `fold(row)`, `menu(row)`, `copy(text, what)`. */
@@ -42,7 +44,7 @@ export function cells(row, uses) {
 function directoryCells(row, uses) {
   return html`
     <div role="gridcell" class="cell cell-key cell-directory" aria-colspan="6">
-      <span class="fold" aria-hidden="true"></span><span class="name">${marked(row.name, uses.filter)}<span class="slash">/</span></span>
+      <span class="fold" aria-hidden="true"></span><span class="name">${named(row.name, { mark: found(row.name, uses.filter) })}<span class="slash">/</span></span>
       <span class="keys-below" title=${count(row.keys, "key")}>${number(row.keys)}</span>
     </div>
     ${menuCell(row, uses)}`;
@@ -67,16 +69,14 @@ function keyCells(row, uses) {
 function keyCell(row, uses) {
   const slash = uses.isFlat ? row.path.lastIndexOf("/") + 1 : 0;
   const shown = uses.isFlat ? row.path : row.name;
-  return html`<div role="gridcell" class="cell cell-key" title=${row.path}><span class="name">${slash > 0 ? html`<span class="above">${marked(shown.slice(0, slash), uses.filter)}</span>` : nothing}${marked(shown.slice(slash), uses.filter)}</span></div>`;
+  const part = (text) => named(text, { mark: found(text, uses.filter) });
+  return html`<div role="gridcell" class="cell cell-key" title=${spelled(row.path)}><span class="name">${slash > 0 ? html`<span class="above">${part(shown.slice(0, slash))}</span>` : nothing}${part(shown.slice(slash))}</span></div>`;
 }
 
-/** A text with what was searched for marked in it. */
-function marked(text, filter) {
-  if (filter === "") return text;
-  const at = text.toLowerCase().indexOf(filter.toLowerCase());
-  if (at < 0) return text;
-  const end = at + filter.length;
-  return html`${text.slice(0, at)}<mark>${text.slice(at, end)}</mark>${text.slice(end)}`;
+/** Where in a text that is what was searched for, or null. */
+function found(text, filter) {
+  const at = filter === "" ? -1 : text.toLowerCase().indexOf(filter.toLowerCase());
+  return at < 0 ? null : { from: at, to: at + filter.length };
 }
 
 function secret(detail, uses) {
@@ -102,7 +102,7 @@ function value({ kind, value, cut, size, version }) {
   if (value === "") return html`<span class="quiet">empty</span>`;
   const [first, ...more] = value.split(/\r?\n/);
   const lines = more.length > 0 ? html` <span class="more-lines">${cut ? "…" : `+ ${count(more.length, "line")}`}</span>` : cut ? "…" : "";
-  return html`<code class="value" title=${cut ? `${value}…` : value}>${first}</code>${lines}`;
+  return html`<code class="value" title=${`${spelled(value)}${cut ? "…" : ""}`}>${valued(first)}</code>${lines}`;
 }
 
 /** A size in words. */
@@ -113,22 +113,22 @@ export function bytes(size) {
 }
 
 function command(detail, uses, isShown) {
-  return html`<span class="command">${isShown ? html`<code title=${detail.command}>${detail.command}</code>` : nothing}<button type="button" class="icon-button copy" tabindex=${uses.isActive ? 0 : -1}
-    aria-label="Copy the command that reads ${detail.key}" title="Copy the command: ${detail.command}" @click=${() => uses.copy(detail.command, "The command")}></button></span>`;
+  return html`<span class="command">${isShown ? html`<code title=${spelled(detail.command)}>${named(detail.command)}</code>` : nothing}<button type="button" class="icon-button copy" tabindex=${uses.isActive ? 0 : -1}
+    aria-label="Copy the command that reads ${spelled(detail.key)}" title="Copy the command: ${spelled(detail.command)}" @click=${() => uses.copy(detail.command, "The command")}></button></span>`;
 }
 
 function permissions({ owner, users = [], groups = [], others = "" }) {
-  const chip = (name, rights, kind) => html`<span class="chip" data-rights=${rights} title="${KINDS[kind]}${name} ${MEANS[rights]}" data-kind=${kind}><span class="chip-name">${name}</span> <span class="chip-role">${ROLES[rights]}</span></span>`;
+  const chip = (name, rights, kind) => html`<span class="chip" data-rights=${rights} title="${KINDS[kind]}${spelled(name)} ${MEANS[rights]}" data-kind=${kind}><span class="chip-name">${named(name)}</span> <span class="chip-role">${ROLES[rights]}</span></span>`;
   const given = [
     ...groups.filter(({ rights }) => rights in ROLES).map(({ name, rights }) => chip(name, rights, "group")),
     ...users.filter(({ rights }) => rights in ROLES).map(({ name, rights }) => chip(name, rights, "user")),
   ];
   if (others in ROLES) given.push(chip("everybody", others, "everybody"));
-  return html`<span class="chips">${given.length > 0 ? given : html`<span class="quiet" title="No group is granted; ${owner.name} owns it">only ${owner.name}</span>`}</span>`;
+  return html`<span class="chips">${given.length > 0 ? given : html`<span class="quiet" title="No group is granted; ${spelled(owner.name)} owns it">only ${named(owner.name)}</span>`}</span>`;
 }
 
 function changed({ modified, modified_by: by }) {
-  return html`<time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time>${by ? html` <span class="by">by ${by}</span>` : nothing}`;
+  return html`<time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time>${by ? html` <span class="by">by ${named(by)}</span>` : nothing}`;
 }
 
 function expiry(expires) {
@@ -139,6 +139,6 @@ function expiry(expires) {
 }
 
 function menuCell(row, uses) {
-  return html`<div role="gridcell" class="cell cell-menu"><button type="button" class="icon-button row-menu" tabindex=${uses.isActive ? 0 : -1} aria-haspopup="menu" aria-label="Actions for ${row.path}"
+  return html`<div role="gridcell" class="cell cell-menu"><button type="button" class="icon-button row-menu" tabindex=${uses.isActive ? 0 : -1} aria-haspopup="menu" aria-label="Actions for ${spelled(row.path)}"
     @click=${(event) => uses.menu(row, event.currentTarget)}><span aria-hidden="true">⋯</span></button></div>`;
 }

@@ -6,6 +6,7 @@
 //
 // It deliberately holds no value: whoever shows it passes `.model` at each drawing, and hears `onType` and `onChoose`.
 
+import { named } from "./names.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 /** More suggestions than these help nobody. */
@@ -53,7 +54,7 @@ class Combobox extends HTMLElement {
         ${this.#options.map((option, at) => html`
           <li role="option" id="${this.#listId}-${at}" aria-selected=${at === this.#active}
             @pointerdown=${(event) => event.preventDefault()} @click=${() => this.#choose(option)}>
-            <span class="combobox-value">${option.value}</span>${option.detail ? html`<span class="combobox-detail">${option.detail}</span>` : nothing}
+            <span class="combobox-value">${named(option.value)}</span>${option.detail ? html`<span class="combobox-detail">${option.detail}</span>` : nothing}
           </li>`)}
       </ul>`, this);
     this.#place(shown);

@@ -7,7 +7,9 @@
 
 import { ApiError, get, post } from "./api.js";
 import { openDialog } from "./dialog.js";
+import { named } from "./names.js";
 import { PlanList, inWords, some } from "./plan.js";
+import { spelled } from "./spelling.js";
 import { environment, state } from "./state.js";
 import { announce, toast } from "./toast.js";
 import { Outcome } from "./undo.js";
@@ -18,7 +20,7 @@ import { count, number } from "./words.js";
 export function openCopy({ keys, prefix, from = state.environment, to, what }) {
   const names = state.about.environments.map((one) => one.name);
   if (names.length < 2) {
-    toast(`There is no other environment than ${names[0]} in this mount to copy to.`, { kind: "failed" });
+    toast(`There is no other environment than ${spelled(names[0])} in this mount to copy to.`, { kind: "failed" });
     return;
   }
   new Copy({ keys, prefix, from, to: to ?? names.find((name) => name !== from), what, tree: state.tree }).open();
@@ -109,7 +111,7 @@ class Copy {
 
   #show(plan) {
     this.#plan = plan;
-    this.#list.show(plan, { tree: this.#tree, label: `What would be copied to ${this.#to}` });
+    this.#list.show(plan, { tree: this.#tree, label: `What would be copied to ${spelled(this.#to)}` });
     this.#dialog.update();
   }
 
@@ -133,7 +135,7 @@ class Copy {
     if (!this.#plan || this.#busy) return "The preview isn't there yet.";
     if (this.#number === 0) return "There is nothing to copy.";
     if (this.#plan.refused.length > 0 && !this.#without) return "Some keys can't be copied: tick that they are to be left out.";
-    if (this.#protected && !this.#sure) return `Tick that ${this.#to} is to be changed.`;
+    if (this.#protected && !this.#sure) return `Tick that ${spelled(this.#to)} is to be changed.`;
     return null;
   }
 
@@ -182,7 +184,7 @@ class Copy {
 
   #told() {
     const { added, changed } = this.#done;
-    return `${count(added + changed, "key")} copied from ${this.#from} to ${this.#to}: ${number(added)} added, ${number(changed)} changed.`;
+    return `${count(added + changed, "key")} copied from ${spelled(this.#from)} to ${spelled(this.#to)}: ${number(added)} added, ${number(changed)} changed.`;
   }
 
   #body() {
@@ -191,7 +193,7 @@ class Copy {
 
   #before() {
     const names = state.about.environments.map((one) => one.name);
-    const options = (chosen, all) => all.map((name) => html`<option value=${name} .selected=${name === chosen}>${name}</option>`);
+    const options = (chosen, all) => all.map((name) => html`<option value=${name} .selected=${name === chosen}>${spelled(name)}</option>`);
     return html`
       <div class="copy">
         <div class="scrolled">
@@ -203,13 +205,13 @@ class Copy {
           <div class="field"><label class="label" for="copy-to">To</label>
             <select class="input" id="copy-to" ?disabled=${this.#busy === "storing"} @change=${(event) => this.#choose({ to: event.target.value })}>${options(this.#to, names.filter((name) => name !== this.#from))}</select></div>
         </div>
-        <fieldset class="choices"><legend>Keys that are in ${this.#to} already</legend>
+        <fieldset class="choices"><legend>Keys that are in ${named(this.#to)} already</legend>
           <label class="tick"><input type="radio" name="replace" .checked=${!this.#replace} @change=${() => this.#choose({ replace: false })}> stay as they are</label>
-          <label class="tick"><input type="radio" name="replace" .checked=${this.#replace} @change=${() => this.#choose({ replace: true })}> get the value from ${this.#from}, and keep their permissions</label>
+          <label class="tick"><input type="radio" name="replace" .checked=${this.#replace} @change=${() => this.#choose({ replace: true })}> <span>get the value from ${named(this.#from)}, and keep their permissions</span></label>
         </fieldset>
-        <p class="hint">A key that is new in ${this.#to} is yours alone until you give groups permissions. All of it is copied in one step, or nothing.</p>
+        <p class="hint">A key that is new in ${named(this.#to)} is yours alone until you give groups permissions. All of it is copied in one step, or nothing.</p>
         ${this.#notice ? html`<p class="notice" role="status">${this.#notice}</p>` : nothing}
-        ${this.#closed.length > 0 ? html`<p class="notice">Not among them, since you may not list the directory: ${some(this.#closed)}.</p>` : nothing}
+        ${this.#closed.length > 0 ? html`<p class="notice">Not among them, since you may not list the directory: ${some(this.#closed.map(spelled))}.</p>` : nothing}
         ${this.#busy === "asking" ? html`<p class="hint" role="status">Looking what would happen…</p>` : nothing}
         ${this.#list.element}
         ${this.#plan && this.#number === 0 ? html`<p class="notice">There is nothing to copy: ${inWords(this.#plan)}.</p>` : nothing}
@@ -219,13 +221,13 @@ class Copy {
             Leave out the ${count(this.#plan.refused.length, "key")} that can't be copied</label>` : nothing}
         ${this.#protected && this.#number > 0 ? html`
           <label class="tick protected"><input type="checkbox" .checked=${this.#sure} @change=${(event) => this.#tick("sure", event)}>
-            Yes, change ${this.#to}</label>` : nothing}
+            <span>Yes, change ${named(this.#to)}</span></label>` : nothing}
         ${this.#trouble ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
         ${this.#busy === "storing" ? html`<label class="storing">Copying ${count(this.#number, "key")}… <progress></progress></label>` : nothing}
         <div class="dialog-actions">
           <button type="button" class="button" ?disabled=${this.#busy === "storing"} @click=${() => this.#dialog.close()}>Cancel</button>
           <button type="button" class="button primary" @click=${() => this.#store()}>
-            ${this.#number > 0 ? `Copy ${count(this.#number, "key")} to ${this.#to}` : `Copy to ${this.#to}`}</button>
+            ${this.#number > 0 ? `Copy ${count(this.#number, "key")} to ${spelled(this.#to)}` : `Copy to ${spelled(this.#to)}`}</button>
         </div>
       </div>`;
   }
@@ -239,9 +241,9 @@ class Copy {
 
   #subject() {
     const kind = this.#tree === "secrets" ? "secret" : "variable";
-    if (this.#prefix !== undefined) return html`All ${kind}s below <code class="key">${this.#prefix}/</code>${this.#keys.length > 0 ? ` (${count(this.#keys.length, "key")})` : nothing}`;
+    if (this.#prefix !== undefined) return html`All ${kind}s below <code class="key">${named(`${this.#prefix}/`)}</code>${this.#keys.length > 0 ? ` (${count(this.#keys.length, "key")})` : nothing}`;
     if (this.#what) return html`${count(this.#given.length, kind)}: ${this.#what}`;
-    if (this.#given.length === 1) return html`The ${kind} <code class="key">${this.#given[0]}</code>`;
+    if (this.#given.length === 1) return html`The ${kind} <code class="key">${named(this.#given[0])}</code>`;
     return count(this.#given.length, kind);
   }
 

@@ -21,7 +21,7 @@ export function setFocusHome(f) {
 export const isOpen = () => open.length > 0;
 
 /**
- * Opens a dialog. `body` gives its template at each `update()`; `leave`, if given, says whether it may be left just now;
+ * Opens a dialog. `title` is a text or a template, or gives one; `body` gives its template at each `update()`; `leave`, if given, says whether it may be left just now;
  * `size` is "small", "medium", "wide" or "large".
  */
 export function openDialog({ title, body, leave = () => true, size = "medium" }) {

@@ -7,6 +7,7 @@
 // It deliberately knows no key and no version: whoever shows a difference says of what. The matching is jsdiff's.
 
 import { diffLines } from "./vendor/diff/diff/line.js";
+import { valued } from "./names.js";
 import { html, nothing } from "./vendor/lit-html.js";
 
 /** Lines that stay the same and are shown around those that don't. */
@@ -49,9 +50,7 @@ export function diffView(before, after, { label }) {
 
 function lineView(line) {
   if (line.kind === "fold") return html`<div class="diff-fold">${line.count === 1 ? "1 line" : `${line.count} lines`} the same</div>`;
-  const text = line.changed
-    ? html`${line.text.slice(0, line.changed.from)}<mark>${line.text.slice(line.changed.from, line.changed.to)}</mark>${line.text.slice(line.changed.to)}`
-    : line.text.replaceAll("\r", "␍");
+  const text = valued(line.text, { lines: true, mark: line.changed ?? null });
   return html`<div class="diff-line" data-kind=${line.kind}><span class="diff-sign" aria-hidden="true">${SIGNS[line.kind]}</span><span class="visually-hidden">${SPOKEN[line.kind]}</span><span class="diff-text">${text}</span>${
     line.ends === false ? html`<span class="diff-end">no newline at the end</span>` : nothing}</div>`;
 }

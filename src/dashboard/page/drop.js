@@ -2,6 +2,7 @@
 //
 // It deliberately keeps nothing of a file but what the dialog holds in memory.
 
+import { spelled } from "./spelling.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
 
@@ -16,7 +17,7 @@ export function takeDrops() {
   addEventListener("dragenter", (event) => {
     if (!files(event)) return;
     inside++;
-    document.documentElement.dataset.drop = `Drop a dotenv, JSON or YAML file to import it into the ${state.tree} of ${state.environment}`;
+    document.documentElement.dataset.drop = `Drop a dotenv, JSON or YAML file to import it into the ${state.tree} of ${spelled(state.environment)}`;
     over(true);
   });
   addEventListener("dragleave", (event) => {
@@ -57,11 +58,11 @@ async function open(given) {
 
 /** What a file holds: `{text}`, or `{trouble}` where it is no text that can be imported. */
 export async function text(file) {
-  if (file.size > LARGEST) return { trouble: `${file.name} has more than 32 MiB: an import takes less. Split it, or use \`dt kv import\`.` };
+  if (file.size > LARGEST) return { trouble: `${spelled(file.name)} has more than 32 MiB: an import takes less. Split it, or use \`dt kv import\`.` };
   try {
     return { text: new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer()) };
   } catch (error) {
-    if (error instanceof TypeError) return { trouble: `${file.name} is no text in UTF-8: an import takes dotenv, JSON or YAML.` };
-    return { trouble: `${file.name} can't be read: it was moved, or the browser may not open it.` };
+    if (error instanceof TypeError) return { trouble: `${spelled(file.name)} is no text in UTF-8: an import takes dotenv, JSON or YAML.` };
+    return { trouble: `${spelled(file.name)} can't be read: it was moved, or the browser may not open it.` };
   }
 }

@@ -3,6 +3,8 @@
 import { ApiError, get } from "./api.js";
 import { copyText } from "./clipboard.js";
 import { openDialog } from "./dialog.js";
+import { named, valued } from "./names.js";
+import { spelled } from "./spelling.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
@@ -93,7 +95,7 @@ class Export {
         <div class="import-where">
           <div class="field"><label class="label" for="export-environment">Environment</label>
           <select class="input" id="export-environment" name="environment" @change=${(event) => this.#set({ environment: event.target.value })}>
-              ${state.about.environments.map(({ name }) => html`<option value=${name} .selected=${name === this.#environment}>${name}</option>`)}</select></div>
+              ${state.about.environments.map(({ name }) => html`<option value=${name} .selected=${name === this.#environment}>${spelled(name)}</option>`)}</select></div>
           <div class="field"><label class="label" for="export-format">Format</label>
           <select class="input" id="export-format" name="format" @change=${(event) => this.#set({ format: event.target.value })}>
               ${FORMATS.map(({ name, label }) => html`<option value=${name} .selected=${name === this.#format}>${label}</option>`)}</select></div>
@@ -111,7 +113,7 @@ class Export {
   #secrets() {
     return html`
       <p class="notice">Secrets aren't exported here: no secret is ever sent to a browser. On a machine with the mount, this writes them into a new file that is yours alone:</p>
-      <div class="export-command"><code>${this.#command()}</code>
+      <div class="export-command"><code>${named(this.#command())}</code>
         <button type="button" class="button" @click=${() => copyText(this.#command(), "The command")}>Copy</button></div>`;
   }
 
@@ -130,10 +132,10 @@ class Export {
       ${answer ? html`
         ${answer.left_out.length > 0 ? html`
           <details class="notice"><summary>${count(answer.left_out.length, "key")} left out: you may not read ${answer.left_out.length === 1 ? `it, it has expired, or ${format.label} can't hold it` : `them, they have expired, or ${format.label} can't hold them`}</summary>
-            <ul class="export-left">${answer.left_out.map((key) => html`<li><code class="key">${key}</code></li>`)}</ul></details>` : nothing}
+            <ul class="export-left">${answer.left_out.map((key) => html`<li><code class="key">${named(key)}</code></li>`)}</ul></details>` : nothing}
         ${answer.text.trim() === "" || answer.text.trim() === "{}"
-          ? html`<p class="notice">There are no variables to export${this.#directory ? html` below <code class="key">${this.#directory}/</code>` : nothing} in ${this.#environment}.</p>`
-          : html`<pre class="export-text" tabindex="0" role="region" aria-label="The beginning of the file">${answer.text.slice(0, SHOWN)}${answer.text.length > SHOWN ? "…" : ""}</pre>`}` : nothing}`;
+          ? html`<p class="notice">There are no variables to export${this.#directory ? html` below <code class="key">${named(`${this.#directory}/`)}</code>` : nothing} in ${named(this.#environment)}.</p>`
+          : html`<pre class="export-text" tabindex="0" role="region" aria-label="The beginning of the file">${valued(answer.text.slice(0, SHOWN), { lines: true })}${answer.text.length > SHOWN ? "…" : ""}</pre>`}` : nothing}`;
   }
 
   #secretActions() {
@@ -160,7 +162,7 @@ class Export {
     link.download = this.#directory ? `${this.#environment}-${this.#directory.replaceAll("/", "-")}.${ending}` : `${this.#environment}-variables.${ending}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    toast(`${link.download} is being saved by the browser.`, { kind: "done" });
+    toast(`${spelled(link.download)} is being saved by the browser.`, { kind: "done" });
   }
 }
 

@@ -7,6 +7,8 @@
 import { post } from "./api.js";
 import { exists, suggest } from "./accounts.js";
 import "./combobox.js";
+import { named } from "./names.js";
+import { spelled } from "./spelling.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 /** Milliseconds without a change, after which the mount is asked. */
@@ -48,7 +50,7 @@ class Final extends HTMLElement {
     render(html`
       <details class="final" ?open=${this.#open} @toggle=${(event) => { this.#open = event.target.open; this.#later(); }}>
         <summary>Final permissions for…</summary>
-        <p class="form-note">Choose somebody to see what they could do in ${environment ?? "the environment"} with the permissions above.</p>
+        <p class="form-note">Choose somebody to see what they could do in ${environment ? named(environment) : "the environment"} with the permissions above.</p>
         <div class="rights-add">
           <select class="field" aria-label="User or group" @change=${(event) => this.#choose(event.target.value, "")}>
             <option value="user">User</option><option value="group">Group</option></select>
@@ -80,7 +82,7 @@ class Final extends HTMLElement {
     const text = JSON.stringify(body);
     if (text === this.#asked) return;
     this.#asked = text;
-    if (name === "" || !exists(this.#kind, name)) return this.#show(null, name === "" ? "" : `There is no ${this.#kind} “${name}” on this system.`);
+    if (name === "" || !exists(this.#kind, name)) return this.#show(null, name === "" ? "" : `There is no ${this.#kind} “${spelled(name)}” on this system.`);
     if (!body.key || !body.environment) return this.#show(null, body.key ? "Choose an environment first." : "Give the key a name first: the directories above it count too.");
     try {
       const answer = await post("/api/why", body);
@@ -100,11 +102,11 @@ class Final extends HTMLElement {
 
 function answerView({ read, write, above }) {
   const line = (word, { allowed, rule }) => html`
-    <div class="final-line" data-allowed=${allowed}><dt>${word}</dt><dd><strong>${allowed ? "✓ yes" : "✗ no"}</strong> <span>${rule}</span></dd></div>`;
+    <div class="final-line" data-allowed=${allowed}><dt>${word}</dt><dd><strong>${allowed ? "✓ yes" : "✗ no"}</strong> <span>${spelled(rule)}</span></dd></div>`;
   return html`
     <dl class="final-lines">${line("Read", read)}${line("Write", write)}</dl>
     ${above.length > 0 ? html`<p class="form-note">Kept out by what stands above:</p>
-      <ul class="final-above">${above.map(({ path, why }) => html`<li><code>${path}</code> ${why}</li>`)}</ul>` : nothing}`;
+      <ul class="final-above">${above.map(({ path, why }) => html`<li><code>${named(path)}</code> ${spelled(why)}</li>`)}</ul>` : nothing}`;
 }
 
 customElements.define("keyfs-final", Final);

@@ -7,6 +7,8 @@
 //
 // It deliberately draws nothing and asks for nothing.
 
+import { spelled } from "./spelling.js";
+
 /** Bytes that a key and one of its parts may have. */
 const KEY_BYTES = 4095, NAME_BYTES = 255;
 
@@ -115,7 +117,7 @@ export function wrongKey(key) {
   if (parts.includes(".") || parts.includes("..")) return "A part of a key can't be . or .. .";
   if (key.includes("\0")) return "A key can't have a NUL in it.";
   const long = parts.find((part) => encoder.encode(part).length > NAME_BYTES);
-  if (long !== undefined) return `Each part between two / has at most ${NAME_BYTES} bytes; “${long.slice(0, 20)}…” has more.`;
+  if (long !== undefined) return `Each part between two / has at most ${NAME_BYTES} bytes; “${spelled(long.slice(0, 20))}…” has more.`;
   if (encoder.encode(key).length > KEY_BYTES) return `A key has at most ${KEY_BYTES} bytes.`;
   return null;
 }
@@ -123,7 +125,7 @@ export function wrongKey(key) {
 function wrongEnvironment(model, about) {
   if (model.environments.length === 0) return "Choose at least one environment.";
   const open = model.environments.filter((name) => isProtected(about, name) && !model.confirmed.includes(name));
-  return open.length > 0 ? `Tick that you mean ${open.join(" and ")}.` : null;
+  return open.length > 0 ? `Tick that you mean ${open.map(spelled).join(" and ")}.` : null;
 }
 
 export function isProtected(about, environment) {
@@ -143,12 +145,12 @@ function wrongValue(model, { value_limit: limit }) {
 function wrongPermissions(model, accounts) {
   for (const [kind, list] of [["group", model.permissions.groups], ["user", model.permissions.users]]) {
     const none = list.find(({ rights }) => rights === "");
-    if (none) return `Tick read or write for ${none.name}, or take the ${kind} out.`;
+    if (none) return `Tick read or write for ${spelled(none.name)}, or take the ${kind} out.`;
     if (accounts === null) continue;
     const known = new Set(accounts[`${kind}s`].map(({ name }) => name));
     const was = new Set((model.base?.permissions[`${kind}s`] ?? []).map(({ name }) => name));
     const unknown = list.find(({ name }) => !known.has(name) && !was.has(name) && !/^\d+$/.test(name));
-    if (unknown) return `There is no ${kind} ${unknown.name} on this system.`;
+    if (unknown) return `There is no ${kind} ${spelled(unknown.name)} on this system.`;
   }
   return null;
 }

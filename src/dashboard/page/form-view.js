@@ -7,8 +7,10 @@
 import "./combobox.js";
 import { finalPermissions } from "./final.js";
 import { grants, hidden, isProtected } from "./form-model.js";
+import { named, unseenNote } from "./names.js";
 import { permissionsEditor } from "./permissions.js";
 import { conflictView, reviewView } from "./review.js";
+import { spelled } from "./spelling.js";
 import { valueField } from "./value-field.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { ago, count } from "./words.js";
@@ -37,7 +39,7 @@ function fields(form) {
     ${form.offered ? offer(form) : nothing}
     ${form.notice ? notice(form) : nothing}
     ${form.settled ? html`<p class="form-note form-settled">${form.settled}</p>` : nothing}
-    ${write.allowed ? nothing : html`<p class="form-banner" data-kind="warning">You may not change this value: ${write.rule}.</p>`}
+    ${write.allowed ? nothing : html`<p class="form-banner" data-kind="warning">You may not change this value: ${spelled(write.rule)}.</p>`}
     ${model.mode === "add" ? keyField(form, errors.key) : described(model)}
     ${model.mode === "add" ? environmentField(form, errors.environment, about) : nothing}
     ${valueField(model, { change: (part) => form.changeValue(part), error: errors.value, limit: about.value_limit, locked: !write.allowed })}
@@ -61,7 +63,7 @@ function locked({ model, about }) {
 function offer(form) {
   return html`
     <div class="form-banner" data-kind="draft">
-      <p>There is an unsaved draft from ${ago(form.offered.time)}${form.offered.content.key ? html`: <code>${form.offered.content.key}</code>` : nothing}.</p>
+      <p>There is an unsaved draft from ${ago(form.offered.time)}${form.offered.content.key ? html`: <code>${named(form.offered.content.key)}</code>` : nothing}.</p>
       <div class="form-banner-actions"><button type="button" class="button" @click=${() => form.resume()}>Continue with it</button>
       <button type="button" class="button" @click=${() => form.dropOffer()}>Discard the draft</button></div>
     </div>`;
@@ -73,8 +75,8 @@ function notice(form) {
   const { model } = form;
   return html`
     <div class="form-banner" data-kind="warning" role="status">
-      <p>${gone ? html`${by ?? "Somebody"} removed <code>${model.key}</code>.`
-    : current.version !== model.base.version ? html`${current.modified_by} changed this key ${ago(current.modified)}: it is at version ${current.version} now.`
+      <p>${gone ? html`${by ? named(by) : "Somebody"} removed <code>${named(model.key)}</code>.`
+    : current.version !== model.base.version ? html`${named(current.modified_by)} changed this key ${ago(current.modified)}: it is at version ${current.version} now.`
       : "Its permissions or its expiry were changed by somebody else."} Your fields are as you left them.</p>
       <div class="form-banner-actions"><button type="button" class="button" @click=${() => form.look()}>See what changed</button></div>
     </div>`;
@@ -90,9 +92,10 @@ function keyField(form, error) {
     describedby: `key-help${error ? " key-error" : ""}`, listLabel: "Directories",
     suggest: (typed) => prefixes(form.keys, typed), onType: (key) => form.change("key", { key }), onLeave: () => form.left("key"),
   }}></keyfs-combobox>
+      ${unseenNote(model.key)}
       <p class="form-note" id="key-help">A / makes a directory: <code>db/password</code> stands in <code>db/</code>.</p>
       <p class="field-error" id="key-error" ?hidden=${!error}>${error}
-        ${form.taken.map((environment) => html`<button type="button" class="link-button" @click=${() => form.editExisting(environment)}>Open it for editing${form.taken.length > 1 ? ` in ${environment}` : ""}</button>`)}</p>
+        ${form.taken.map((environment) => html`<button type="button" class="link-button" @click=${() => form.editExisting(environment)}>Open it for editing${form.taken.length > 1 ? ` in ${spelled(environment)}` : ""}</button>`)}</p>
     </div>`;
 }
 
@@ -111,7 +114,7 @@ function prefixes(keys, typed) {
 
 function described(model) {
   const { base } = model;
-  return html`<p class="form-about"><strong>${model.environments[0]}</strong> · version ${base.version} · ${base.modified_by ?? "nobody yet"} · ${ago(base.modified)} · ${count(base.size, "byte")}</p>`;
+  return html`<p class="form-about"><strong>${named(model.environments[0])}</strong> · version ${base.version} · ${base.modified_by ? named(base.modified_by) : "nobody yet"} · ${ago(base.modified)} · ${count(base.size, "byte")}</p>`;
 }
 
 function environmentField(form, error, about) {
@@ -126,7 +129,7 @@ function environmentField(form, error, about) {
       <div class="environment-ticks">
         ${about.environments.map(({ name }) => html`<label class="tick"><input type="checkbox" name="environment" value=${name} .checked=${model.environments.includes(name)}
           aria-invalid=${error && model.environments.length === 0 ? "true" : nothing} aria-describedby=${error ? "environment-error" : nothing}
-          @change=${(event) => set(name, event.target.checked)}> ${name}</label>`)}
+          @change=${(event) => set(name, event.target.checked)}> ${named(name)}</label>`)}
       </div>
       ${confirmation(form, error)}
       ${model.environments.length > 1 ? html`<p class="form-note">All of them get this value, in one step or not at all.</p>` : nothing}
@@ -143,7 +146,7 @@ function confirmation(form, error) {
   return html`
     <div class="confirm-box">${wanted.map((name) => html`<label class="tick"><input type="checkbox" name="confirm" value=${name} .checked=${model.confirmed.includes(name)}
       aria-invalid=${error && !model.confirmed.includes(name) ? "true" : nothing} aria-describedby=${error ? "environment-error" : nothing}
-      @change=${(event) => set(name, event.target.checked)}> Yes, I mean <strong>${name}</strong></label>`)}
+      @change=${(event) => set(name, event.target.checked)}> Yes, I mean <strong>${named(name)}</strong></label>`)}
     ${model.mode === "edit" ? html`<p class="field-error" id="environment-error" ?hidden=${!error}>${error}</p>` : nothing}</div>`;
 }
 
@@ -173,7 +176,7 @@ function goneView(form) {
   const lost = hidden(model) && model.value.text === "" && !model.value.file;
   return html`
     <div tabindex="-1" data-first class="conflict">
-      <p class="conflict-head"><strong>${form.notice?.by ?? "Somebody"} removed ${model.key} from ${model.environments[0]} while you had it open.</strong></p>
+      <p class="conflict-head"><strong>${form.notice?.by ? named(form.notice.by) : "Somebody"} removed ${named(model.key)} from ${named(model.environments[0])} while you had it open.</strong></p>
       <p>${lost ? "You entered no value, so there is nothing to store. “Removed keys” brings the key back as it was."
     : "You can store it again as you have it here: it is then a new key of yours. “Removed keys” brings it back as it was."}</p>
     </div>`;

@@ -15,8 +15,11 @@ import { draftName, draftOf, dropDraft, guard, keepDraft } from "./drafts.js";
 import { body } from "./form-view.js";
 import { dirty, editModel, newModel, problems, rebase, request, touched, wrongKey } from "./form-model.js";
 import { onChange, onLost } from "./live.js";
+import { named } from "./names.js";
+import { spelled } from "./spelling.js";
 import { state } from "./state.js";
 import { announce, toast } from "./toast.js";
+import { html } from "./vendor/lit-html.js";
 import { count } from "./words.js";
 
 /** The fields in the order in which they stand in the form. */
@@ -47,7 +50,7 @@ export async function openEdit(key, { environment = state.environment, tree = st
     toast(error.message, { kind: "failed" });
     return null;
   }
-  const form = new Form(editModel(entry, { environment, tree }), { title: `Edit ${key}`, draft: draftName({ tree, environment, key }) });
+  const form = new Form(editModel(entry, { environment, tree }), { title: html`Edit ${named(key)}`, draft: draftName({ tree, environment, key }) });
   form.open();
   return form;
 }
@@ -143,7 +146,7 @@ class Form {
     FIELDS.forEach((field) => this.#seen.add(field));
     this.problem = "";
     const waiting = this.#dialog.element.querySelector("keyfs-permissions")?.pending;
-    if (waiting) this.#answers.permissions = `“${waiting}” is not added yet: choose it from the list, or empty the field.`;
+    if (waiting) this.#answers.permissions = `“${spelled(waiting)}” is not added yet: choose it from the list, or empty the field.`;
     if (Object.values(this.errors).some((message) => message !== "")) return this.#focusWrong();
     const { mode, tree } = this.model;
     if (mode === "edit" && !dirty(this.model)) {
@@ -267,10 +270,10 @@ class Form {
 
   #stored(stored) {
     const { key, mode } = this.model;
-    const places = stored.map(({ environment, version }) => `${environment} (version ${version})`).join(", ");
+    const places = stored.map(({ environment, version }) => `${spelled(environment)} (version ${version})`).join(", ");
     dropDraft(this.#draft);
     this.#close();
-    toast(`${mode === "add" ? "Added" : "Saved"} ${key} in ${places}.`, { kind: "done" });
+    toast(`${mode === "add" ? "Added" : "Saved"} ${spelled(key)} in ${places}.`, { kind: "done" });
   }
 
   #refused(error) {
@@ -338,12 +341,12 @@ class Form {
   /** Why no key of this name can be made, as far as that is known before it is tried. */
   #blocked() {
     const { key, tree } = this.model;
-    if (this.taken.length > 0) return `There is already a ${KINDS[tree]} ${key} in ${this.taken.join(" and ")}: it is not overwritten.`;
+    if (this.taken.length > 0) return `There is already a ${KINDS[tree]} ${spelled(key)} in ${this.taken.map(spelled).join(" and ")}: it is not overwritten.`;
     const below = this.keys.filter((other) => other.startsWith(`${key}/`)).length;
-    if (below > 0) return `${key} is a directory with ${count(below, "key")} in it: give the key another name.`;
+    if (below > 0) return `${spelled(key)} is a directory with ${count(below, "key")} in it: give the key another name.`;
     const parts = key.split("/").slice(0, -1).map((_, at, all) => all.slice(0, at + 1).join("/"));
     const above = parts.find((part) => this.keys.includes(part));
-    return above === undefined ? null : `${above} is a key itself, so nothing can stand below it.`;
+    return above === undefined ? null : `${spelled(above)} is a key itself, so nothing can stand below it.`;
   }
 
   #leave() {

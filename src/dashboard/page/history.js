@@ -9,6 +9,8 @@ import { openDialog } from "./dialog.js";
 import { diffView, tally } from "./diff.js";
 import { isProtected } from "./form-model.js";
 import { onChange } from "./live.js";
+import { named, valued } from "./names.js";
+import { spelled } from "./spelling.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
@@ -44,7 +46,7 @@ class History {
 
   open() {
     const { key, environment, tree } = this.#what;
-    this.#dialog = openDialog({ title: `History of ${key}`, body: () => this.#body(), leave: () => !this.#busy, size: "wide" });
+    this.#dialog = openDialog({ title: html`History of ${named(key)}`, body: () => this.#body(), leave: () => !this.#busy, size: "wide" });
     this.#end = onChange((change) => {
       if (change.environment === environment && change.tree === tree && (change.key === key || change.to === key)) this.#load();
     });
@@ -113,7 +115,7 @@ class History {
     const shown = this.#shown?.version === version;
     return html`
       <li class="log-entry" ?data-present=${isPresent}>
-        <p class="log-line"><strong>version ${version}</strong> · ${by} · <time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time> · ${count(size, "byte")}
+        <p class="log-line"><strong>version ${version}</strong> · ${named(by)} · <time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time> · ${count(size, "byte")}
           ${isPresent ? html`<span class="badge">present</span>` : nothing}</p>
         <p class="log-what">${this.#summary(version, size, before)}</p>
         <div class="log-actions">
@@ -164,7 +166,7 @@ class History {
     const { to } = this.#shown;
     const mine = this.#values.get(version);
     if (mine.problem) return html`<p class="form-note">${mine.problem}</p>`;
-    if (to === "value") return html`<pre class="log-value" tabindex="0" aria-label="Value of version ${version}">${mine.text}</pre>`;
+    if (to === "value") return html`<pre class="log-value" tabindex="0" aria-label="Value of version ${version}">${valued(mine.text, { lines: true })}</pre>`;
     const [older, newer] = to === "before" ? [before.version, version] : [version, this.#log.present];
     return this.#between(older, newer);
   }
@@ -197,7 +199,7 @@ class History {
         <p>The value of version ${version} is stored again, as version ${next}. The present permissions stay, and nothing goes from the history.</p>
         ${this.#secret ? nothing : this.#between(this.#log.present, version)}
         ${isProtected(state.about, environment) ? html`<label class="tick"><input type="checkbox" .checked=${this.#confirmed} aria-invalid=${this.#wrong ? "true" : nothing} aria-describedby="rollback-error"
-          @change=${(event) => { this.#confirmed = event.target.checked; this.#wrong = ""; this.#dialog.update(); }}> Yes, I mean <strong>${environment}</strong></label>` : nothing}
+          @change=${(event) => { this.#confirmed = event.target.checked; this.#wrong = ""; this.#dialog.update(); }}> Yes, I mean <strong>${named(environment)}</strong></label>` : nothing}
         <p class="field-error" id="rollback-error" role="alert" ?hidden=${!this.#wrong}>${this.#wrong}</p>
         <div class="log-actions">
           <button type="button" class="button small" ?disabled=${this.#busy} @click=${() => this.#ask(version)}>Cancel</button>
@@ -210,7 +212,7 @@ class History {
     const { key, environment } = this.#what;
     if (this.#busy) return;
     if (isProtected(state.about, environment) && !this.#confirmed) {
-      this.#wrong = `Tick that you mean ${environment}.`;
+      this.#wrong = `Tick that you mean ${spelled(environment)}.`;
       this.#dialog.update();
       return this.#dialog.element.querySelector(".log-question input")?.focus();
     }
@@ -219,7 +221,7 @@ class History {
     try {
       const answer = await post("/api/rollback", { ...this.#what, version, if_version: this.#log.present });
       this.#asking = null;
-      toast(`${key} in ${environment} has the value of version ${version} again, as version ${answer.version}.`, { kind: "done" });
+      toast(`${spelled(key)} in ${spelled(environment)} has the value of version ${version} again, as version ${answer.version}.`, { kind: "done" });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.#wrong = error.message;

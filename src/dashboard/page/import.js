@@ -10,8 +10,10 @@ import { ApiError, post } from "./api.js";
 import { choose } from "./choose.js";
 import { openDialog } from "./dialog.js";
 import { text as textOf } from "./drop.js";
+import { named } from "./names.js";
 import { permissionsEditor } from "./permissions.js";
 import { PlanList, inWords, some } from "./plan.js";
+import { spelled } from "./spelling.js";
 import { environment, state } from "./state.js";
 import { announce } from "./toast.js";
 import { Outcome } from "./undo.js";
@@ -184,7 +186,7 @@ class Import {
 
   #show(plan) {
     this.#plan = plan;
-    this.#list.show(plan, { tree: this.#tree, label: `What would be imported into ${this.#environment}` });
+    this.#list.show(plan, { tree: this.#tree, label: `What would be imported into ${spelled(this.#environment)}` });
     this.#dialog.update();
   }
 
@@ -201,7 +203,7 @@ class Import {
     if (!this.#plan || this.#busy) return this.#trouble ?? "The preview isn't there yet.";
     if (this.#plan.invalid.length > 0 && !this.#without) return "Something can't be imported: mend the text, or tick that it is to be left out.";
     if (this.#number === 0) return "There is nothing to import: all of it is there already.";
-    if (this.#protected && !this.#sure) return `Tick that ${this.#environment} is to be changed.`;
+    if (this.#protected && !this.#sure) return `Tick that ${spelled(this.#environment)} is to be changed.`;
     return null;
   }
 
@@ -233,7 +235,7 @@ class Import {
     const part = (plan) => new Map(["added", "changed", "same"].flatMap((name) => plan[name].map((entry) => [entry.key ?? entry, name])));
     const [old, now] = [part(before), part(current.plan)];
     const moved = [...now].filter(([key, name]) => old.get(key) !== name).map(([key]) => key);
-    const keys = moved.length > 0 ? `${some(moved)} ${moved.length === 1 ? "is" : "are"} not as before.` : "A value was changed.";
+    const keys = moved.length > 0 ? `${some(moved.map(spelled))} ${moved.length === 1 ? "is" : "are"} not as before.` : "A value was changed.";
     this.#notice = `${message} Nothing was imported. ${keys} This is what would happen now.`;
     this.#digest = current.digest;
     this.#sure = this.#without = false;
@@ -252,7 +254,7 @@ class Import {
 
   #told() {
     const { added, changed } = this.#done;
-    return `${count(added + changed, "key")} imported into the ${this.#tree} of ${this.#environment}: ${number(added)} added, ${number(changed)} changed.`;
+    return `${count(added + changed, "key")} imported into the ${this.#tree} of ${spelled(this.#environment)}: ${number(added)} added, ${number(changed)} changed.`;
   }
 
   // --- What is shown ---
@@ -297,12 +299,12 @@ class Import {
           </div>` : nothing}
         ${this.#protected && this.#number > 0 ? html`
           <label class="tick protected"><input type="checkbox" name="sure" ?disabled=${storing} .checked=${this.#sure} @change=${(event) => this.#tick("sure", event)}>
-            Yes, change ${this.#environment}</label>` : nothing}
+            <span>Yes, change ${named(this.#environment)}</span></label>` : nothing}
         ${storing ? html`<label class="storing">Storing ${count(this.#number, "key")} in one step… <progress></progress></label>` : nothing}
         <div class="dialog-actions">
           <button type="button" class="button" ?disabled=${storing} @click=${() => this.#cancel()}>Cancel</button>
           <button type="button" class="button primary" ?disabled=${storing} @click=${() => this.#store()}>
-            ${this.#number > 0 ? `Import ${count(this.#number, "key")} into ${this.#environment}` : "Import"}</button>
+            ${this.#number > 0 ? `Import ${count(this.#number, "key")} into ${spelled(this.#environment)}` : "Import"}</button>
         </div>
       </div>`;
   }
@@ -321,7 +323,7 @@ class Import {
         <label class="button import-file">Choose a file…<input type="file" class="visually-hidden" accept=".env,.json,.yaml,.yml,text/*,application/json"
           @change=${(event) => this.#file(event)}></label>
         ${large ? html`
-          <p class="import-name"><strong>${this.#name ?? "Pasted text"}</strong> <span class="quiet">${count(lines(this.#text), "line")}</span></p>
+          <p class="import-name"><strong>${named(this.#name ?? "Pasted text")}</strong> <span class="quiet">${count(lines(this.#text), "line")}</span></p>
           <button type="button" class="button" @click=${() => this.take("", null)}>Remove it</button>`
         : html`<span class="hint">or drop one anywhere on the page, or paste:</span>`}
       </div>
@@ -372,7 +374,7 @@ class Import {
             ${option("secrets", "secrets", this.#tree === "secrets")}${option("variables", "variables", this.#tree === "variables")}</select></div>
         <div class="field"><label class="label" for="import-environment">of</label>
           <select class="input" id="import-environment" name="environment" @change=${(event) => set({ environment: event.target.value })}>
-            ${state.about.environments.map(({ name }) => option(name, name, name === this.#environment))}</select></div>
+            ${state.about.environments.map(({ name }) => option(name, spelled(name), name === this.#environment))}</select></div>
         <div class="field wide"><label class="label" for="import-directory">Directory</label>
           <input class="input" id="import-directory" name="directory" .value=${this.#directory} placeholder="none" autocomplete="off" spellcheck="false"
             aria-invalid=${wrong ? "true" : nothing} @input=${(event) => set({ directory: event.target.value })}></div>

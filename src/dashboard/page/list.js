@@ -14,8 +14,10 @@ import { isExpression } from "./expression.js";
 import { Grid } from "./grid.js";
 import { onChange, onConnection, onLost } from "./live.js";
 import { openMenu } from "./menu.js";
+import { named } from "./names.js";
 import { itemsOf } from "./row-menu.js";
 import { RowsLink } from "./rows-link.js";
+import { spelled } from "./spelling.js";
 import { state } from "./state.js";
 import { announce, toast } from "./toast.js";
 import { Toolbar } from "./toolbar.js";
@@ -304,7 +306,7 @@ export class KeysView {
     if (this.#closed.length === 0) return nothing;
     const n = this.#closed.length;
     return html`<details class="closed"><summary>${count(n, "directory")} may not be listed by you${n === 1 ? "" : ""}</summary>
-      <ul>${this.#closed.slice(0, 100).map((path) => html`<li class="key">${path}</li>`)}${n > 100 ? html`<li>and ${number(n - 100)} more</li>` : nothing}</ul></details>`;
+      <ul>${this.#closed.slice(0, 100).map((path) => html`<li class="key">${named(path)}</li>`)}${n > 100 ? html`<li>and ${number(n - 100)} more</li>` : nothing}</ul></details>`;
   }
 
   #nothingThere(isFiltered) {
@@ -316,13 +318,13 @@ export class KeysView {
     const { environment, tree } = this.#place;
     if (isFiltered && this.#total > 0) {
       return html`<div class="empty"><h2>No key matches</h2>
-        <p>None of the ${count(this.#total, "key")} in <strong>${environment}</strong> has <code class="key">${this.#look.plain || this.#look.expression}</code>${this.#look.expression ? " hold for it" : " in its path"}.</p>
+        <p>None of the ${count(this.#total, "key")} in <strong>${named(environment)}</strong> has <code class="key">${named(this.#look.plain || this.#look.expression)}</code>${this.#look.expression ? " hold for it" : " in its path"}.</p>
         <button type="button" class="button" @click=${() => this.#toolbar.clear()}>Clear the filter</button></div>`;
     }
     const kind = tree === "secrets" ? "secret" : "variable";
     const command = `echo … | dt kv put ${tree === "secrets" ? "-s " : ""}${environment === "dev" ? "" : `-e ${environment} `}db/password`;
-    return html`<div class="empty"><h2>No ${kind}s in ${environment} yet</h2>
-      <p>Add the first one here, import a dotenv, JSON or YAML file, or store one from a shell: <code class="key">${command}</code></p>
+    return html`<div class="empty"><h2>No ${kind}s in ${named(environment)} yet</h2>
+      <p>Add the first one here, import a dotenv, JSON or YAML file, or store one from a shell: <code class="key">${named(command)}</code></p>
       <p class="empty-actions"><button type="button" class="button primary" @click=${() => this.#run("form.js", "openAdd")}>Add a ${kind}</button>
       <button type="button" class="button" @click=${() => this.#run("import.js", "openImport")}>Import</button></p></div>`;
   }
@@ -338,7 +340,7 @@ export class KeysView {
       copy: (text, what) => this.#copy(text, what),
     };
     return {
-      label: `${tree === "secrets" ? "Secrets" : "Variables"} of ${environment}`,
+      label: `${tree === "secrets" ? "Secrets" : "Variables"} of ${spelled(environment)}`,
       columns: () => columnsOf(tree, this.#sort),
       cells: (row, isActive) => cells(row, { ...cellUses, isActive, isFlat: isFlat || this.#look.inOrder, filter: this.#look.plain }),
       rowName: (row) => rowName(row, tree),
@@ -357,15 +359,15 @@ export class KeysView {
   #menu(row, place) {
     const detail = this.#details.of(row.path);
     const items = itemsOf(row, { ...this.#place, command: detail?.command, run: this.#run, copy: (text, what) => this.#copy(text, what) });
-    openMenu({ label: row.path, items, place, back: () => this.#grid.focus() });
+    openMenu({ label: spelled(row.path), items, place, back: () => this.#grid.focus() });
   }
 
   async #copy(text, what) {
     try {
       await navigator.clipboard.writeText(text);
-      toast(`${what} is on the clipboard: ${text}`);
+      toast(`${what} is on the clipboard: ${spelled(text)}`);
     } catch {
-      toast(`The browser doesn't let the page use the clipboard. Copy it by hand: ${text}`, { kind: "failed" });
+      toast(`The browser doesn't let the page use the clipboard. Copy it by hand: ${spelled(text)}`, { kind: "failed" });
     }
   }
 

@@ -10,6 +10,8 @@
 import { ApiError, get, post } from "./api.js";
 import { choose } from "./choose.js";
 import { guard } from "./drafts.js";
+import { named, valued } from "./names.js";
+import { spelled } from "./spelling.js";
 import { environment as environmentOf } from "./state.js";
 import { toast } from "./toast.js";
 import { undo } from "./undo.js";
@@ -52,7 +54,7 @@ export async function begin(row, environment, { tree, environments }) {
   }
   const here = row.here[environment];
   if (here === CLOSED) {
-    toast(`You may not list the directory that ${row.key} would be in, in ${environment}.`, { kind: "failed" });
+    toast(`You may not list the directory that ${spelled(row.key)} would be in, in ${spelled(environment)}.`, { kind: "failed" });
     return false;
   }
   if (here === MISSING) return tree === "secrets" ? form(row.key, environment, true) : add(row, environment, tree, environments);
@@ -157,7 +159,7 @@ function told(mine, version) {
   const { key, environment, tree } = mine;
   const done = mine.create ? { added: [{ key, version }], changed: [] } : { added: [], changed: [{ key, before: mine.version, version }] };
   const undoable = version !== undefined && (mine.create || mine.version > 0);
-  toast(`${key} is ${mine.create ? "added to" : "saved in"} ${environment}.`, {
+  toast(`${spelled(key)} is ${mine.create ? "added to" : "saved in"} ${spelled(environment)}.`, {
     kind: "done",
     action: undoable ? { label: "Undo", run: () => undo({ environment, tree, ...done }) } : undefined,
   });
@@ -165,24 +167,24 @@ function told(mine, version) {
 
 async function confirmed(mine) {
   const answer = await choose({
-    title: `${mine.create ? "Add to" : "Save to"} ${mine.environment}?`,
+    title: `${mine.create ? "Add to" : "Save to"} ${spelled(mine.environment)}?`,
     body: () => html`
-      <p><code class="key">${mine.key}</code></p>
+      <p><code class="key">${named(mine.key)}</code></p>
       ${mine.create ? value("New value", mine.text) : html`${value("Before", mine.original)}${value("After", mine.text)}`}`,
-    choices: [{ label: `${mine.create ? "Add to" : "Save to"} ${mine.environment}`, value: true, kind: "danger" }],
+    choices: [{ label: `${mine.create ? "Add to" : "Save to"} ${spelled(mine.environment)}`, value: true, kind: "danger" }],
   });
   return answer === true;
 }
 
 const value = (label, text) => html`
-  <p class="matrix-value"><span class="matrix-label">${label}</span> ${text === "" ? html`<em>empty</em>` : html`<code>${text}</code>`}</p>`;
+  <p class="matrix-value"><span class="matrix-label">${label}</span> ${text === "" ? html`<em>empty</em>` : html`<code>${valued(text)}</code>`}</p>`;
 
 /** What becomes of an edit that the mount refused. */
 async function failed(mine, error) {
   if (error.code === "missing" && !mine.create) {
     mine.create = true;
     mine.version = 0;
-    mine.trouble = `It was removed from ${mine.environment} meanwhile. Enter adds it again with this value, Esc leaves it.`;
+    mine.trouble = `It was removed from ${spelled(mine.environment)} meanwhile. Enter adds it again with this value, Esc leaves it.`;
   } else if ((error.code === "conflict" || error.code === "exists") && error.current) {
     await conflict(mine, error.current);
   } else {
@@ -195,7 +197,7 @@ async function conflict(mine, theirs) {
   const answer = await choose({
     title: "Changed meanwhile",
     body: () => html`
-      <p><code class="key">${mine.key}</code> in ${mine.environment} was changed by ${theirs.modified_by} ${ago(theirs.modified)}.
+      <p><code class="key">${named(mine.key)}</code> in ${named(mine.environment)} was changed by ${named(theirs.modified_by)} ${ago(theirs.modified)}.
         It is at version ${theirs.version} now. Nothing of yours is saved yet.</p>
       ${mine.create ? nothing : value("When you began", mine.original)}
       ${text === null ? html`<p>The new value can't be shown here.</p>` : value("Theirs, now", text)}
@@ -215,6 +217,6 @@ async function conflict(mine, theirs) {
     mine.original = text ?? mine.original;
     mine.newline = theirs.newline ?? mine.newline;
     if (answer === "mine") await save(true);
-    else mine.trouble = `Somebody else's value is ${text === "" ? "empty" : `“${text}”`} now. Enter saves yours over it, Esc leaves theirs.`;
+    else mine.trouble = `Somebody else's value is ${text === "" ? "empty" : `“${spelled(text)}”`} now. Enter saves yours over it, Esc leaves theirs.`;
   }
 }

@@ -12,6 +12,8 @@ import { get, post } from "./api.js";
 import { onChange, onLost } from "./live.js";
 import { begin, editing, leave, onEdit, save, type } from "./matrix-edit.js";
 import { ASKED, CLOSED, MISSING, MatrixModel, PRESENT } from "./matrix-model.js";
+import { named, valued } from "./names.js";
+import { spelled } from "./spelling.js";
 import { environment as environmentOf, state } from "./state.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { repeat } from "./vendor/directives/repeat.js";
@@ -47,7 +49,7 @@ export class MatrixView {
 
   start() {
     if (this.#all.length < 2) {
-      render(html`<div class="matrix-empty"><p>This mount shows ${this.#all[0] ?? "no environment"} alone: there is nothing beside it to compare.</p></div>`, this.#element);
+      render(html`<div class="matrix-empty"><p>This mount shows ${this.#all.length === 0 ? "no environment" : named(this.#all[0])} alone: there is nothing beside it to compare.</p></div>`, this.#element);
       return;
     }
     this.#model = new MatrixModel({
@@ -203,7 +205,7 @@ export class MatrixView {
       <fieldset class="matrix-environments"><legend class="visually-hidden">Environments to compare</legend>
         ${this.#all.map((name) => html`
           <label class="tick"><input type="checkbox" .checked=${this.#chosen.includes(name)}
-            ?disabled=${this.#chosen.length === 2 && this.#chosen.includes(name)} @change=${() => toggle(name)}> ${name}</label>`)}
+            ?disabled=${this.#chosen.length === 2 && this.#chosen.includes(name)} @change=${() => toggle(name)}> ${named(name)}</label>`)}
       </fieldset>`;
   }
 
@@ -235,7 +237,7 @@ export class MatrixView {
     if (!edit || (edit.tree === this.#tree && this.#model.indexOf(edit.key) >= 0) || this.#model.loading) return nothing;
     if (edit.tree !== this.#tree) return nothing;
     return html`
-      <p class="matrix-elsewhere" role="status">You are editing <code class="key">${edit.key}</code> in ${edit.environment}, which isn't shown now.
+      <p class="matrix-elsewhere" role="status"><span>You are editing <code class="key">${named(edit.key)}</code> in ${named(edit.environment)}, which isn't shown now.</span>
         <button type="button" class="button" @click=${() => this.#backToEdit()}>Go back to it</button>
         <button type="button" class="button" @click=${leave}>Discard it</button></p>`;
   }
@@ -257,7 +259,7 @@ export class MatrixView {
     const what = { missing: "No key is missing", differs: "No key differs", unknown: "There is no key that you may not compare" }[filter.kind] ?? "No key fits";
     return html`
       <div class="matrix-empty">
-        <p>${what}${filter.environment ? ` from ${filter.environment}` : ""}${filter.text ? ` with “${filter.text}” in it` : ""}.</p>
+        <p>${what}${filter.environment ? html` from ${named(filter.environment)}` : ""}${filter.text ? html` with “${named(filter.text)}” in it` : ""}.</p>
         <button type="button" class="button" @click=${() => {
           this.#element.querySelector(".matrix-search input").value = "";
           this.#filter({ kind: "all", environment: null, text: "" });
@@ -287,9 +289,9 @@ export class MatrixView {
               <div role="columnheader" aria-colindex="1" class="matrix-key">Key</div>
               ${this.#chosen.map((name, at) => html`
                 <div role="columnheader" aria-colindex=${at + 2} class="matrix-environment ${environmentOf(name).protected ? "protected" : ""}">
-                  <span class="matrix-name">${name}</span>
+                  <span class="matrix-name">${named(name)}</span>
                   <button type="button" class="matrix-lacking" aria-pressed=${String(filter.kind === "missing" && filter.environment === name)}
-                    title="Show the keys that are missing from ${name}" ?disabled=${!lacking[name]}
+                    title="Show the keys that are missing from ${spelled(name)}" ?disabled=${!lacking[name]}
                     @click=${() => this.#filter(filter.environment === name ? { kind: "all", environment: null } : { kind: "missing", environment: name })}
                     >${number(lacking[name] ?? 0)} missing</button>
                 </div>`)}
@@ -308,13 +310,13 @@ export class MatrixView {
     return html`
       <div role="row" class="matrix-row ${differs ? "differs" : ""}" aria-rowindex=${index + 2} data-index=${index} data-key=${row.key}>
         <div role="rowheader" aria-colindex="1" class="matrix-key" data-column="0" tabindex=${active && this.#active.column === 0 ? "0" : "-1"}>
-          <span class="matrix-path" title=${row.key}>${path(row.key)}</span>
+          <span class="matrix-path" title=${spelled(row.key)}>${path(row.key)}</span>
           <span class="matrix-marks">
             ${differs ? html`<span class="mark mark-differs"><span aria-hidden="true">≠</span> differs</span>` : nothing}
             ${unknown ? html`<span class="mark mark-unknown" title="You may not read all of them, so they weren't compared"><span aria-hidden="true">?</span> unknown</span>` : nothing}
             ${missing > 0 ? html`<span class="mark mark-missing"><span aria-hidden="true">∅</span> missing</span>` : nothing}
           </span>
-          <button type="button" class="matrix-more" tabindex="-1" aria-label="Menu of ${row.key}" data-menu>⋯</button>
+          <button type="button" class="matrix-more" tabindex="-1" aria-label="Menu of ${spelled(row.key)}" data-menu>⋯</button>
         </div>
         ${this.#chosen.map((name, at) => this.#cell(row, name, at + 1, active && this.#active.column === at + 1))}
       </div>`;
@@ -326,7 +328,7 @@ export class MatrixView {
     return html`
       <div role="gridcell" aria-colindex=${column + 1} data-column=${column} class="matrix-cell ${here ? "editing" : ""}"
         tabindex=${active && !here ? "0" : "-1"}>
-        <span class="matrix-in" aria-hidden="true">${environment}</span>
+        <span class="matrix-in" aria-hidden="true">${named(environment)}</span>
         ${here ? this.#editor(edit) : this.#shown(row, environment)}
       </div>`;
   }
@@ -343,14 +345,14 @@ export class MatrixView {
     if (this.#tree === "secrets") {
       const closed = cell.kind === "denied";
       return html`<span class="set"><span aria-hidden="true">${closed ? "◌" : "●"}</span> set${closed ? ", may not be read" : nothing}</span>
-        <span class="quiet matrix-when" title="version ${cell.version}, ${exact(cell.modified)}">${cell.modified_by ? `${cell.modified_by}, ` : ""}${ago(cell.modified)}</span>`;
+        <span class="quiet matrix-when" title="version ${cell.version}, ${exact(cell.modified)}">${cell.modified_by ? html`${named(cell.modified_by)}, ` : ""}${ago(cell.modified)}</span>`;
     }
     if (cell.kind === "denied") return html`<span class="quiet">may not be read</span>`;
     if (cell.kind === "expired") return html`<span class="quiet">expired</span>`;
     if (cell.kind === "binary") return html`<span class="quiet">binary, ${count(cell.size, "byte")}</span>`;
     if (cell.value === "") return html`<span class="quiet">empty</span>`;
     const [first, ...more] = String(cell.value ?? "").split("\n");
-    return html`<code class="matrix-text">${first}${cell.cut && more.length === 0 ? "…" : ""}</code>${
+    return html`<code class="matrix-text">${valued(first)}${cell.cut && more.length === 0 ? "…" : ""}</code>${
       more.length > 0 ? html`<span class="quiet matrix-lines">${cell.cut ? "many" : more.length + 1} lines</span>` : nothing}`;
   }
 
@@ -358,12 +360,12 @@ export class MatrixView {
     const help = `matrix-help-${edit.environment}`;
     return html`
       <input class="input matrix-input" .value=${edit.text} autocomplete="off" spellcheck="false" ?readonly=${edit.busy}
-        aria-label="${edit.create ? "New value" : "Value"} of ${edit.key} in ${edit.environment}" aria-describedby=${help}
+        aria-label="${edit.create ? "New value" : "Value"} of ${spelled(edit.key)} in ${spelled(edit.environment)}" aria-describedby=${help}
         aria-invalid=${edit.trouble ? "true" : nothing}
         @input=${(event) => type(event.target.value)} @keydown=${(event) => this.#editorKey(event)}>
       <div class="matrix-help ${edit.trouble ? "wrong" : ""}" id=${help} role=${edit.trouble ? "alert" : nothing}>
-        ${edit.trouble ?? html`${edit.busy ? `Saving in ${edit.environment}…` : html`${edit.from ? html`As in ${edit.from}. ` : nothing}<kbd>Enter</kbd> ${
-          edit.create ? "adds to" : "saves in"} ${edit.environment} · <kbd>Esc</kbd> leaves`}`}
+        ${edit.trouble ?? html`${edit.busy ? html`Saving in ${named(edit.environment)}…` : html`${edit.from ? html`As in ${named(edit.from)}. ` : nothing}<kbd>Enter</kbd> ${
+          edit.create ? "adds to" : "saves in"} ${named(edit.environment)} · <kbd>Esc</kbd> leaves`}`}
       </div>`;
   }
 
@@ -546,9 +548,9 @@ export class MatrixView {
     const there = this.#chosen.filter((name) => row.here[name] === PRESENT);
     const own = this.#chosen[column - 1] ?? (there.includes(state.environment) ? state.environment : there[0]);
     const items = [
-      ...there.map((environment) => ({ label: `Edit in ${environment}…`, run: () => this.#run("form.js", "openEdit", key, { environment, tree }) })),
+      ...there.map((environment) => ({ label: `Edit in ${spelled(environment)}…`, run: () => this.#run("form.js", "openEdit", key, { environment, tree }) })),
       ...this.#chosen.filter((name) => row.here[name] === MISSING)
-        .map((environment) => ({ label: `Add to ${environment}…`, run: () => this.#run("form.js", "openAdd", { key, environment }) })),
+        .map((environment) => ({ label: `Add to ${spelled(environment)}…`, run: () => this.#run("form.js", "openAdd", { key, environment }) })),
       null,
     ];
     if (there.length > 0) {
@@ -556,13 +558,13 @@ export class MatrixView {
       items.push({ label: "Copy to another environment…", run: () => this.#run("copy.js", "openCopy", { keys: [key], from }) });
     }
     if (there.includes(own)) {
-      items.push({ label: `History in ${own}…`, run: () => this.#run("history.js", "openHistory", key, { environment: own, tree }) });
+      items.push({ label: `History in ${spelled(own)}…`, run: () => this.#run("history.js", "openHistory", key, { environment: own, tree }) });
     }
     items.push({ label: "Copy key", run: () => this.#run("clipboard.js", "copyText", key, "The key") });
     if (there.includes(own)) {
-      items.push(null, { label: `Delete from ${own}…`, hint: "Del", danger: true, run: () => this.#delete(key, own) });
+      items.push(null, { label: `Delete from ${spelled(own)}…`, hint: "Del", danger: true, run: () => this.#delete(key, own) });
     }
-    openMenu({ label: `What can be done with ${key}`, items, place, back: () => this.#focus(false) });
+    openMenu({ label: `What can be done with ${spelled(key)}`, items, place, back: () => this.#focus(false) });
   }
 
   #delete(key, environment) {
@@ -574,5 +576,5 @@ export class MatrixView {
 /** A key whose last part stands out. */
 function path(key) {
   const at = key.lastIndexOf("/") + 1;
-  return html`<span class="quiet">${key.slice(0, at)}</span>${key.slice(at)}`;
+  return html`${at > 0 ? html`<span class="quiet">${named(key.slice(0, at))}</span>` : nothing}${named(key.slice(at))}`;
 }

@@ -9,6 +9,8 @@
 
 import { accounts, exists, loadAccounts, suggest } from "./accounts.js";
 import "./combobox.js";
+import { named } from "./names.js";
+import { spelled } from "./spelling.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { rights as spoken } from "./words.js";
 
@@ -34,9 +36,9 @@ export function permissionsLine({ owner, users = [], groups = [], others = "" })
     ...users.map(({ name, rights }) => ({ kind: "user", name, rights })),
     ...(others ? [{ kind: "everybody else", name: "others", rights: others }] : []),
   ].filter(({ rights }) => rights !== "");
-  if (parts.length === 0) return html`<span class="rights-none">${owner ? html`only ${owner.name}` : "nobody else"}</span>`;
+  if (parts.length === 0) return html`<span class="rights-none">${owner ? html`only ${named(owner.name)}` : "nobody else"}</span>`;
   return html`<span class="rights-line">${parts.map(({ kind, name, rights }) => html`
-    <span class="rights-one" title="${kind} ${kind === "everybody else" ? "" : name}: ${spoken(rights)}">${name} <span class="rights">${rights}</span></span>`)}</span>`;
+    <span class="rights-one" title="${kind} ${kind === "everybody else" ? "" : spelled(name)}: ${spoken(rights)}">${named(name)} <span class="rights">${rights}</span></span>`)}</span>`;
 }
 
 /** What differs between two, each as a sentence's part: `analysts: read → read and write`. */
@@ -80,7 +82,7 @@ class Permissions extends HTMLElement {
     render(html`
       <fieldset class="form-group" aria-describedby="permissions-help${wrong ? " permissions-error" : ""}">
         <legend>${variables ? "Permissions" : "Group permissions"}</legend>
-        ${owner ? html`<p class="form-note">${owner.name} owns it: ${owner.rights === "" ? "no right of its own" : spoken(owner.rights)}.</p>` : nothing}
+        ${owner ? html`<p class="form-note">${named(owner.name)} owns it: ${owner.rights === "" ? "no right of its own" : spoken(owner.rights)}.</p>` : nothing}
         ${model.groups.length + model.users.length > 0 || variables ? this.#table(variables, error !== "" && this.#wrong === "") : nothing}
         ${locked ? html`<p class="form-note">${locked}</p>` : this.#adder(variables, wrong)}
         <p class="field-error" id="permissions-error" ?hidden=${!wrong}>${wrong}</p>
@@ -107,19 +109,19 @@ class Permissions extends HTMLElement {
     const { locked } = this.#settings;
     const set = (next) => this.#set(list, at, next);
     const tick = (letter, on) => set(["r", "w"].filter((one) => (one === letter ? on : rights.includes(one))).join(""));
-    const kind = { groups: "group ", users: "user ", others: "" }[list];
+    const who = `${{ groups: "group ", users: "user ", others: "" }[list]}${spelled(name)}`;
     const box = (letter, word) => html`
-      <td><label class="rights-tick"><input type="checkbox" aria-label="${kind}${name}: ${word}" .checked=${rights.includes(letter)}
+      <td><label class="rights-tick"><input type="checkbox" aria-label="${who}: ${word}" .checked=${rights.includes(letter)}
         aria-invalid=${wrong && rights === "" ? "true" : nothing} ?disabled=${locked !== ""} @change=${(event) => tick(letter, event.target.checked)}></label></td>`;
     return html`
       <tr>
-        <th scope="row"><span class="rights-name">${name}</span>${list === "users" ? html` <span class="rights-kind">user</span>` : nothing}</th>
-        <td><select class="field rights-preset" aria-label="${kind}${name}: preset" ?disabled=${locked !== ""} @change=${(event) => set(event.target.value)}>
+        <th scope="row"><span class="rights-name">${named(name)}</span>${list === "users" ? html` <span class="rights-kind">user</span>` : nothing}</th>
+        <td><select class="field rights-preset" aria-label="${who}: preset" ?disabled=${locked !== ""} @change=${(event) => set(event.target.value)}>
           ${rights === "" ? html`<option value="" selected>${list === "others" ? "None" : "Choose"}</option>` : list === "others" ? html`<option value="">None</option>` : nothing}
           ${PRESETS.map((preset) => html`<option value=${preset.rights} .selected=${preset.rights === rights}>${preset.name}</option>`)}
         </select></td>
         ${box("r", "read")}${box("w", "write")}
-        <td>${list === "others" || locked ? nothing : html`<button type="button" class="icon-button" aria-label="Take out ${kind}${name}" title="Take out ${name}" @click=${() => this.#remove(list, at)}>×</button>`}</td>
+        <td>${list === "others" || locked ? nothing : html`<button type="button" class="icon-button" aria-label="Take out ${who}" title="Take out ${spelled(name)}" @click=${() => this.#remove(list, at)}>×</button>`}</td>
       </tr>`;
   }
 
@@ -147,7 +149,7 @@ class Permissions extends HTMLElement {
     const { model } = this.#settings;
     const list = `${kind}s`;
     if (name === "") return;
-    if (!exists(kind, name)) this.#wrong = `There is no ${kind} “${name}” on this system.`;
+    if (!exists(kind, name)) this.#wrong = `There is no ${kind} “${spelled(name)}” on this system.`;
     else {
       this.#typed = "";
       this.#wrong = "";

@@ -2,6 +2,8 @@
 //
 // Invariant: every key of the plan can be looked at; nothing is cut from the list.
 
+import { named, valued } from "./names.js";
+import { spelled } from "./spelling.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { place, slice } from "./virtual.js";
 import { number } from "./words.js";
@@ -89,13 +91,13 @@ export class PlanList {
     return html`
       <li class="plan-row ${part.name}" data-index=${index} aria-setsize=${this.#shown.length} aria-posinset=${index + 1}>
         <span class="plan-sign ${part.wrong ? "wrong" : ""}"><span aria-hidden="true">${part.sign}</span><span class="visually-hidden">${part.label}:</span></span>
-        <code class="plan-key" title=${entry.key}>${entry.key || "(no key)"}</code>
+        <code class="plan-key" title=${spelled(entry.key)}>${entry.key === "" ? "(no key)" : named(entry.key)}</code>
         <span class="plan-what">${this.#what(entry)}</span>
       </li>`;
   }
 
   #what({ part, line, why, value, before, after }) {
-    if (part.wrong) return html`<span class="wrong" title=${why}>${line ? `line ${line}: ` : ""}${why}</span>`;
+    if (part.wrong) return html`<span class="wrong" title=${spelled(why)}>${line ? `line ${line}: ` : ""}${spelled(why)}</span>`;
     if (part.name === "same") return html`<span class="quiet">the same already</span>`;
     if (part.name === "kept") return html`<span class="quiet">is there, stays as it is</span>`;
     if (part.name === "added") return this.#secret || value === undefined || value === null ? html`<span class="quiet">new</span>` : shown(value);
@@ -108,7 +110,7 @@ export class PlanList {
 function shown(value) {
   if (value === undefined || value === null) return html`<span class="quiet">not shown</span>`;
   if (value === "") return html`<span class="quiet">empty</span>`;
-  return html`<code title=${value}>${value.replaceAll("\n", "↵")}</code>`;
+  return html`<code title=${spelled(value)}>${valued(value)}</code>`;
 }
 
 /** What a plan comes to, in words: "10 added, 2 changed". */

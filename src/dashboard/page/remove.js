@@ -8,6 +8,8 @@
 import { ApiError, get, post } from "./api.js";
 import { openDialog } from "./dialog.js";
 import { isProtected } from "./form-model.js";
+import { named } from "./names.js";
+import { spelled, typable } from "./spelling.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
@@ -48,7 +50,7 @@ class Removal {
 
   get #title() {
     const { keys, prefix } = this.#what;
-    return prefix !== undefined ? `Delete ${prefix}` : keys.length === 1 ? `Delete ${keys[0]}` : `Delete ${count(keys.length, "key")}`;
+    return prefix !== undefined ? html`Delete ${named(prefix)}` : keys.length === 1 ? html`Delete ${named(keys[0])}` : `Delete ${count(keys.length, "key")}`;
   }
 
   /** What must be typed: the key, the directory, or the environment where several keys go. */
@@ -92,10 +94,10 @@ class Removal {
       <form class="key-form" novalidate autocomplete="off" @submit=${(event) => { event.preventDefault(); this.#remove(); }}>
         <div class="form-body">
           ${found.length === 0 ? html`<p>There is nothing here that could be deleted.</p>` : html`
-            <p>${found.length === 1 ? html`This ${kind} goes` : html`These <strong>${count(found.length, kind)}</strong> go`} from <strong class="environment-name">${environment}</strong>${prefix !== undefined ? html`, all that stands in <code>${prefix}</code>` : nothing}:</p>
-            <ul class="removal-list" tabindex="0" aria-label="What is deleted">${found.map(({ key, version }) => html`<li><code>${key}</code> <span class="form-optional">version ${version}</span></li>`)}</ul>`}
-          ${this.#closed.length > 0 ? html`<p class="form-note">You may not look into ${this.#closed.join(", ")}: what is in there is not counted, and stays.</p>` : nothing}
-          ${this.#gone.length > 0 ? html`<p class="form-note">Already gone: ${this.#gone.join(", ")}.</p>` : nothing}
+            <p>${found.length === 1 ? html`This ${kind} goes` : html`These <strong>${count(found.length, kind)}</strong> go`} from <strong class="environment-name">${named(environment)}</strong>${prefix !== undefined ? html`, all that stands in <code>${named(prefix)}</code>` : nothing}:</p>
+            <ul class="removal-list" tabindex="0" aria-label="What is deleted">${found.map(({ key, version }) => html`<li><code>${named(key)}</code> <span class="form-optional">version ${version}</span></li>`)}</ul>`}
+          ${this.#closed.length > 0 ? html`<p class="form-note">You may not look into ${this.#closed.map(spelled).join(", ")}: what is in there is not counted, and stays.</p>` : nothing}
+          ${this.#gone.length > 0 ? html`<p class="form-note">Already gone: ${this.#gone.map(spelled).join(", ")}.</p>` : nothing}
           ${found.length > MOST ? html`<p class="form-problem">One step takes at most ${MOST.toLocaleString("en")} keys: delete the directories in it one by one.</p>` : nothing}
           ${found.length > 0 ? html`<p class="form-note">It is one step: all of it goes, or nothing. Undo brings it back with its permissions; later “Removed keys” brings back the values.</p>` : nothing}
           ${this.#phrase && found.length > 0 ? this.#confirmation() : nothing}
@@ -108,10 +110,15 @@ class Removal {
       </form>`;
   }
 
+  /** What can't be seen is typed as it is spelled there. */
+  get #isConfirmed() {
+    return this.#typed === this.#phrase || this.#typed === typable(this.#phrase);
+  }
+
   #confirmation() {
     return html`
       <div class="form-group">
-        <label class="form-label" for="remove-phrase">Type <code>${this.#phrase}</code> to confirm</label>
+        <label class="form-label" for="remove-phrase">Type <code>${named(this.#phrase)}</code> to confirm</label>
         <input type="text" class="field" id="remove-phrase" autocomplete="off" autocapitalize="off" autocorrect="off" spellcheck="false" .value=${this.#typed}
           aria-invalid=${this.#wrong ? "true" : nothing} aria-describedby=${this.#wrong ? "remove-error" : nothing}
           @input=${(event) => { this.#typed = event.target.value; this.#wrong = ""; this.#dialog.update(); }}>
@@ -122,8 +129,8 @@ class Removal {
   async #remove() {
     if (this.#busy || this.#found.length === 0) return;
     this.#problem = "";
-    if (this.#phrase && this.#typed !== this.#phrase) {
-      this.#wrong = `Type ${this.#phrase}, exactly as it stands there.`;
+    if (this.#phrase && !this.#isConfirmed) {
+      this.#wrong = `Type ${spelled(this.#phrase)}, exactly as it stands there.`;
       this.#dialog.update();
       this.#dialog.element.querySelector("#remove-phrase").focus();
       return;
@@ -148,8 +155,8 @@ class Removal {
 
 /** Says what went, and offers to bring it back. */
 function offerUndo({ environment, tree, removed }) {
-  const what = removed.length === 1 ? removed[0].key : count(removed.length, "key");
-  toast(`Deleted ${what} from ${environment}. “Removed keys” brings ${removed.length === 1 ? "it" : "them"} back later.`, {
+  const what = removed.length === 1 ? spelled(removed[0].key) : count(removed.length, "key");
+  toast(`Deleted ${what} from ${spelled(environment)}. “Removed keys” brings ${removed.length === 1 ? "it" : "them"} back later.`, {
     kind: "done",
     action: { label: "Undo", run: () => restore({ environment, tree, keys: removed }) },
   });
@@ -161,7 +168,7 @@ export async function restore({ environment, tree, keys }) {
     const { restored } = await post("/api/restore", { environment, tree, keys: keys.map(({ key, version, permissions, expires }) => ({
       key, version, expires, ...(permissions ? { permissions: { users: permissions.users, groups: permissions.groups, others: permissions.others } } : {}),
     })) });
-    toast(`Brought back ${keys.length === 1 ? keys[0].key : count(restored, "key")} in ${environment}.`, { kind: "done" });
+    toast(`Brought back ${keys.length === 1 ? spelled(keys[0].key) : count(restored, "key")} in ${spelled(environment)}.`, { kind: "done" });
     return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

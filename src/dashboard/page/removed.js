@@ -7,7 +7,9 @@
 import { ApiError, get } from "./api.js";
 import { openHistory } from "./history.js";
 import { onChange } from "./live.js";
+import { named } from "./names.js";
 import { restore } from "./remove.js";
+import { spelled } from "./spelling.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { place, slice } from "./virtual.js";
 import { ago, count, exact } from "./words.js";
@@ -97,7 +99,7 @@ class Removed extends HTMLElement {
     render(html`
       <section class="removed" aria-label="Removed keys" aria-busy=${this.#items === null && this.#problem === ""}>
         <div class="removed-head">
-          <h2>Removed ${tree} of ${environment}</h2>
+          <h2>Removed ${tree} of ${named(environment)}</h2>
           <p class="form-note">They come back with the value that they had last. What you bring back is yours alone, until you give others permissions.</p>
         </div>
         <div class="removed-bar">
@@ -109,7 +111,7 @@ class Removed extends HTMLElement {
           <button type="button" class="button primary" ?disabled=${chosen.length === 0 || this.#busy} @click=${() => this.#restore(chosen)}>${this.#busy ? "Restoring…" : chosen.length === 0 ? "Restore" : `Restore ${count(chosen.length, "key")}`}</button>
         </div>
         ${this.#problem ? html`<p class="form-problem" role="alert">${this.#problem}</p>` : nothing}
-        ${this.#items !== null && shown.length === 0 ? html`<p class="removed-empty">${this.#filter ? `No removed ${kind} has “${this.#filter}” in its name.` : `No ${kind} was removed here, or none whose versions are still kept.`}</p>` : this.#list(shown)}
+        ${this.#items !== null && shown.length === 0 ? html`<p class="removed-empty">${this.#filter ? html`No removed ${kind} has “${named(this.#filter)}” in its name.` : `No ${kind} was removed here, or none whose versions are still kept.`}</p>` : this.#list(shown)}
       </section>`, this);
     const scroll = this.querySelector(".removed-scroll");
     if (!scroll) return;
@@ -138,11 +140,11 @@ class Removed extends HTMLElement {
     const { environment, tree } = this.#where;
     return html`
       <li class="removed-row" data-index=${at} aria-setsize=${all} aria-posinset=${at + 1}>
-        <label class="tick removed-key"><input type="checkbox" aria-label="Choose ${key}" .checked=${this.#chosen.has(key)} @change=${(event) => this.#choose([key], event.target.checked)}> <code title=${key}>${key}</code></label>
-        <span class="removed-what">version ${version} · ${by} · <time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time></span>
+        <label class="tick removed-key"><input type="checkbox" aria-label="Choose ${spelled(key)}" .checked=${this.#chosen.has(key)} @change=${(event) => this.#choose([key], event.target.checked)}> <code title=${spelled(key)}>${named(key)}</code></label>
+        <span class="removed-what">version ${version} · ${named(by)} · <time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time></span>
         <span class="removed-actions">
-          <button type="button" class="button small" aria-label="History of ${key}" @click=${() => openHistory(key, { environment, tree })}>History</button>
-          <button type="button" class="button small" aria-label="Restore ${key}" ?disabled=${this.#busy} @click=${() => this.#restore([{ key, version }])}>Restore</button>
+          <button type="button" class="button small" aria-label="History of ${spelled(key)}" @click=${() => openHistory(key, { environment, tree })}>History</button>
+          <button type="button" class="button small" aria-label="Restore ${spelled(key)}" ?disabled=${this.#busy} @click=${() => this.#restore([{ key, version }])}>Restore</button>
         </span>
       </li>`;
   }

@@ -6,7 +6,9 @@
 
 import { diffView } from "./diff.js";
 import { hidden, localTime, textToStore, touched } from "./form-model.js";
+import { named } from "./names.js";
 import { permissionChanges } from "./permissions.js";
+import { spelled } from "./spelling.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { ago, count } from "./words.js";
 
@@ -27,8 +29,8 @@ export function reviewView(model) {
   const parts = touched(model);
   return html`
     <div class="review">
-      <p>Saving changes <code>${model.key}</code> in <strong>${model.environments[0]}</strong>, which is at version ${model.base.version}.</p>
-      ${parts.value ? html`<h3>Value</h3>${valueChange(whole(model.base), mine(model), { secret: model.tree === "secrets", label: `Change of ${model.key}` })}` : nothing}
+      <p>Saving changes <code>${named(model.key)}</code> in <strong>${named(model.environments[0])}</strong>, which is at version ${model.base.version}.</p>
+      ${parts.value ? html`<h3>Value</h3>${valueChange(whole(model.base), mine(model), { secret: model.tree === "secrets", label: `Change of ${spelled(model.key)}` })}` : nothing}
       ${parts.permissions ? html`<h3>Permissions</h3>${permissionList(model.base.permissions, model.permissions)}` : nothing}
       ${parts.expires ? html`<h3>Expiry</h3><p>${expiry(localTime(model.base.expires))} → ${expiry(model.expires)}</p>` : nothing}
     </div>`;
@@ -41,7 +43,7 @@ function valueChange(before, after, { secret, label }) {
 }
 
 function permissionList(before, after) {
-  return html`<ul class="changes">${permissionChanges(before, after).map(({ who, before: from, after: to }) => html`<li><strong>${who}</strong>: ${from} → ${to}</li>`)}</ul>`;
+  return html`<ul class="changes">${permissionChanges(before, after).map(({ who, before: from, after: to }) => html`<li><strong>${named(who)}</strong>: ${from} → ${to}</li>`)}</ul>`;
 }
 
 function expiry(time) {
@@ -65,12 +67,12 @@ export function conflictView(model, current) {
       ${other.value ? html`
         <h3>Their value</h3>
         ${secret || whole(base) === null || whole(current) === null
-    ? html`<p>The value was replaced by ${current.modified_by} ${ago(current.modified)}: version ${current.version}, ${count(current.size, "byte")}. ${secret ? "A secret isn't shown." : ""}</p>`
+    ? html`<p>The value was replaced by ${named(current.modified_by)} ${ago(current.modified)}: version ${current.version}, ${count(current.size, "byte")}. ${secret ? "A secret isn't shown." : ""}</p>`
     : html`<p class="form-note">From version ${base.version}, which you opened, to version ${current.version}:</p>${diffView(whole(base), whole(current), { label: "What they changed" })}`}` : nothing}
       ${parts.value ? html`
         <h3>Your value</h3>
         ${secret || whole(current) === null || mine(model) === null
-    ? html`<p>You entered a new value${model.value.file ? html` from ${model.value.file.name}` : nothing}.</p>`
+    ? html`<p>You entered a new value${model.value.file ? html` from ${named(model.value.file.name)}` : nothing}.</p>`
     : html`<p class="form-note">From ${other.value ? "theirs" : "what is stored"} to yours:</p>${diffView(whole(current), mine(model), { label: "What saving yours would change" })}`}` : nothing}
       ${other.permissions ? html`<h3>Their permissions</h3>${permissionList(base.permissions, current.permissions)}` : nothing}
       ${parts.permissions ? html`<h3>Your permissions</h3>${permissionList(current.permissions, model.permissions)}` : nothing}
@@ -82,6 +84,6 @@ export function conflictView(model, current) {
 }
 
 function heading(current, base) {
-  if (current.version !== base.version) return `${current.modified_by} changed ${current.key} ${ago(current.modified)}: it is at version ${current.version} now.`;
-  return `The permissions of ${current.key} were changed meanwhile.`;
+  if (current.version !== base.version) return html`${named(current.modified_by)} changed ${named(current.key)} ${ago(current.modified)}: it is at version ${current.version} now.`;
+  return html`The permissions of ${named(current.key)} were changed meanwhile.`;
 }

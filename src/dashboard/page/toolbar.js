@@ -2,6 +2,7 @@
 //
 // Invariant: the filter's field is made once and never written to, but emptied when the user asks for that.
 
+import { valued } from "./names.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 /** Milliseconds after the last letter before the list follows. */
@@ -94,6 +95,6 @@ export class Toolbar {
     const text = this.#field.value.trim();
     const at = Math.max(0, Math.min([...text].length, (column ?? 1) - 1));
     const letters = [...text];
-    return html`<code class="wrong-expression">${letters.slice(0, at).join("")}<mark>${letters.slice(at).join("") || " "}</mark></code><span class="field-error">${message}</span>`;
+    return html`<code class="wrong-expression">${valued(letters.slice(0, at).join(""), { lines: true })}<mark>${valued(letters.slice(at).join("") || " ", { lines: true })}</mark></code><span class="field-error">${message}</span>`;
   }
 }

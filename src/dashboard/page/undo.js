@@ -4,6 +4,7 @@
 
 import { ApiError, post } from "./api.js";
 import { some } from "./plan.js";
+import { spelled } from "./spelling.js";
 import { toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { count } from "./words.js";
@@ -61,8 +62,8 @@ export async function undo({ environment, tree, added, changed }, progress = () 
     }
   }));
   const back = all - left.length;
-  if (left.length === 0) toast(`${count(back, "key")} in ${environment} ${back === 1 ? "is" : "are"} as before.`, { kind: "done" });
-  else toast(`${count(back, "key")} in ${environment} as before; ${count(left.length, "key")} not: ${left[0].key}: ${left[0].why}`, { kind: "failed" });
+  if (left.length === 0) toast(`${count(back, "key")} in ${spelled(environment)} ${back === 1 ? "is" : "are"} as before.`, { kind: "done" });
+  else toast(`${count(back, "key")} in ${spelled(environment)} as before; ${count(left.length, "key")} not: ${spelled(left[0].key)}: ${left[0].why}`, { kind: "failed" });
   return left;
 }
 
@@ -108,7 +109,7 @@ export class Outcome {
     this.isBusy = false;
     if (left.length === 0) return dialog.close();
     this.#back = null;
-    this.#trouble = `These stayed as they were ${verb}: ${some(left.map(({ key, why }) => `${key} (${why})`))}.`;
+    this.#trouble = `These stayed as they were ${verb}: ${some(left.map(({ key, why }) => `${spelled(key)} (${why})`))}.`;
     dialog.update();
   }
 

@@ -8,6 +8,7 @@
 // It deliberately has no password field of the browser: that would be offered to the browser's own store.
 
 import { hidden, mixedEnds, touched } from "./form-model.js";
+import { named, unseenNote } from "./names.js";
 import { html, nothing } from "./vendor/lit-html.js";
 
 const MODES = [["line", "One line"], ["lines", "Many lines"], ["file", "A file"]];
@@ -34,9 +35,10 @@ export function valueField(model, { change, error = "", limit, locked = false })
       </div>
       ${mode === "file" ? filePart(model, { change, error, described, limit }) : textPart(model, { change, error, described })}
       ${secret && mode !== "file" ? html`<label class="tick"><input type="checkbox" .checked=${model.value.shown} @change=${(event) => change({ shown: event.target.checked })}> Show what I type</label>` : nothing}
+      ${mode === "file" ? nothing : unseenNote(text, { lines: mode === "lines" })}
       ${model.mode === "edit" ? keptPart(model, { change }) : nothing}
       <p class="form-note" id="value-help">${help(model, binary)}</p>
-      ${secret && model.base?.command ? html`<p class="form-note">Whoever may read it does so by <code>${model.base.command}</code></p>` : nothing}
+      ${secret && model.base?.command ? html`<p class="form-note">Whoever may read it does so by <code>${named(model.base.command)}</code></p>` : nothing}
       <p class="field-error" id="value-error" ?hidden=${!error}>${error}</p>
     </fieldset>`;
 }
@@ -76,7 +78,7 @@ function filePart(model, { change, error, described, limit }) {
       @drop=${(event) => { event.preventDefault(); event.stopPropagation(); take(event.dataTransfer.files); }}>
       <input id="value" type="file" aria-label="File with the value" aria-invalid=${error ? "true" : nothing} aria-describedby=${described}
         @change=${(event) => take(event.target.files)}>
-      ${file ? html`<p class="form-note"><strong>${file.name}</strong>: ${file.size.toLocaleString("en")} bytes${file.text === null ? ", not text" : ""}</p>`
+      ${file ? html`<p class="form-note"><strong>${named(file.name)}</strong>: ${file.size.toLocaleString("en")} bytes${file.text === null ? ", not text" : ""}</p>`
     : html`<p class="form-note">Choose a file, or drop one here. Its bytes are stored as they are.</p>`}
     </div>`;
 }
