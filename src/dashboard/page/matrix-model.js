@@ -5,6 +5,7 @@
 //   what others change moves no row.
 // - No call to the server and no step over all keys holds the page up for longer than a slice of a frame.
 // - An answer to a question that a change has overtaken counts for nothing.
+// - What is kept by the name of an environment or a key is in a map or an object without a prototype: `__proto__` is a name.
 //
 // It deliberately knows nothing of the document: who shows it is told by `changed` that something has.
 
@@ -34,6 +35,9 @@ const RETRY = 2_000;
 
 const rank = (unit) => (unit >= 0xe000 ? unit - 0x2000 : unit >= 0xd800 ? unit + 0x2000 : unit);
 
+/** An object that has nothing but what is put into it. */
+const byName = (entries) => Object.assign(Object.create(null), Object.fromEntries(entries));
+
 /** Lets the page do something else once a slice of a frame is used up. */
 function slices(milliseconds = 8) {
   let end = performance.now() + milliseconds;
@@ -53,7 +57,7 @@ export class MatrixModel {
   shown = [];
   counts = { keys: 0, missing: 0, differs: 0, unknown: 0, to_compare: 0, compared: 0 };
   /** How many keys each environment lacks. */
-  lacking = {};
+  lacking = new Map();
   loading = true;
   /** Whether an environment couldn't be listed, so that nothing can be said of what is missing. */
   failed = false;
@@ -140,7 +144,7 @@ export class MatrixModel {
       if (!row) fresh.push(key);
       else if (row.here[environment] !== PRESENT) this.#set(row, environment, PRESENT);
     }
-    this.#closed[environment] = closed;
+    this.#closed.set(environment, closed);
     for (const row of this.rows) {
       if (slice.over()) await slice.rest();
       const state = there.has(row.key) ? PRESENT : this.#absent(environment, row.key);
@@ -152,19 +156,19 @@ export class MatrixModel {
     this.#compareAll();
   }
 
-  #closed = {};
+  #closed = new Map();
   /** The environments that are being listed, with whether a change came meanwhile. */
   #reloading = new Map();
 
   /** What the absence of a key from a list says. */
   #absent(environment, key) {
-    const closed = this.#closed[environment];
+    const closed = this.#closed.get(environment);
     if (!closed) return ASKED;
     return closed.some((directory) => key.startsWith(directory)) ? CLOSED : MISSING;
   }
 
   #here(key) {
-    return Object.fromEntries(this.environments.map((environment) => [environment, this.#absent(environment, key)]));
+    return byName(this.environments.map((environment) => [environment, this.#absent(environment, key)]));
   }
 
   /** Takes keys in that weren't there, which are in order. */
@@ -222,7 +226,7 @@ export class MatrixModel {
       if (row.differs === null) this.counts.unknown += by;
     }
     for (const environment of this.environments) {
-      if (row.here[environment] === MISSING) this.lacking[environment] = (this.lacking[environment] ?? 0) + by;
+      if (row.here[environment] === MISSING) this.lacking.set(environment, (this.lacking.get(environment) ?? 0) + by);
     }
   }
 
@@ -241,7 +245,7 @@ export class MatrixModel {
     const known = this.environments;
     this.environments = environments;
     this.counts = { keys: 0, missing: 0, differs: 0, unknown: 0, to_compare: 0, compared: 0 };
-    this.lacking = {};
+    this.lacking = new Map();
     for (const row of this.rows) {
       for (const environment of environments) row.here[environment] ??= this.#absent(environment, row.key);
       row.differs = undefined;
@@ -353,7 +357,7 @@ export class MatrixModel {
     }
     if (!cells || this.tree === "variables") row.differs = item.differs;
     if (cells) {
-      row.cells = Object.fromEntries((item.cells ?? []).map((cell) => [cell.environment, cell]));
+      row.cells = byName((item.cells ?? []).map((cell) => [cell.environment, cell]));
       row.stale = false;
       row.asked = false;
     }

@@ -291,9 +291,9 @@ export class MatrixView {
                 <div role="columnheader" aria-colindex=${at + 2} class="matrix-environment ${environmentOf(name).protected ? "protected" : ""}">
                   <span class="matrix-name">${named(name)}</span>
                   <button type="button" class="matrix-lacking" aria-pressed=${String(filter.kind === "missing" && filter.environment === name)}
-                    title="Show the keys that are missing from ${spelled(name)}" ?disabled=${!lacking[name]}
+                    title="Show the keys that are missing from ${spelled(name)}" ?disabled=${!lacking.get(name)}
                     @click=${() => this.#filter(filter.environment === name ? { kind: "all", environment: null } : { kind: "missing", environment: name })}
-                    >${number(lacking[name] ?? 0)} missing</button>
+                    >${number(lacking.get(name) ?? 0)} missing</button>
                 </div>`)}
             </div>
           </div>
@@ -357,13 +357,12 @@ export class MatrixView {
   }
 
   #editor(edit) {
-    const help = `matrix-help-${edit.environment}`;
     return html`
       <input class="input matrix-input" .value=${edit.text} autocomplete="off" spellcheck="false" ?readonly=${edit.busy}
-        aria-label="${edit.create ? "New value" : "Value"} of ${spelled(edit.key)} in ${spelled(edit.environment)}" aria-describedby=${help}
+        aria-label="${edit.create ? "New value" : "Value"} of ${spelled(edit.key)} in ${spelled(edit.environment)}" aria-describedby="matrix-help"
         aria-invalid=${edit.trouble ? "true" : nothing}
         @input=${(event) => type(event.target.value)} @keydown=${(event) => this.#editorKey(event)}>
-      <div class="matrix-help ${edit.trouble ? "wrong" : ""}" id=${help} role=${edit.trouble ? "alert" : nothing}>
+      <div class="matrix-help ${edit.trouble ? "wrong" : ""}" id="matrix-help" role=${edit.trouble ? "alert" : nothing}>
         ${edit.trouble ?? html`${edit.busy ? html`Saving in ${named(edit.environment)}…` : html`${edit.from ? html`As in ${named(edit.from)}. ` : nothing}<kbd>Enter</kbd> ${
           edit.create ? "adds to" : "saves in"} ${named(edit.environment)} · <kbd>Esc</kbd> leaves`}`}
       </div>`;
