@@ -107,6 +107,33 @@ kit.test("the filter loses no letter while changes come in, and doesn't stick to
   }
 });
 
+kit.test("a filter that is typed as its view is left doesn't reach the next one", { open: "dev/variables" }, async (tab) => {
+  const { page } = tab;
+  await page.locator('.row[data-path="app/"]').waitFor();
+  const secret = page.locator('.row[data-path="db/main/password"]');
+  // The pause behind the last letter ends before, while and after the next view is loaded.
+  for (const pause of [0, 30, 60]) {
+    await page.evaluate((pause) => new Promise((go) => {
+      const field = document.querySelector('[name="filter"]');
+      field.value = "retries";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      setTimeout(() => document.getElementById("tab-secrets").click(), pause);
+      // It is set later and is no shorter than the field's own: by then, what that would do is done.
+      setTimeout(go, 100);
+    }), pause);
+    await secret.waitFor();
+    // Whatever comes is shown by the filter that the rows have.
+    await tab.echo("dev/secrets/late", kit.secret("late"));
+    await page.locator('.row[data-path="late"]').waitFor();
+    await page.locator(".count", { hasText: /^4 keys$/ }).waitFor();
+    assert.equal(await secret.count(), 1);
+    await kit.sh("rm dev/secrets/late");
+    await page.locator('.row[data-path="late"]').waitFor({ state: "detached" });
+    await page.locator("#tab-variables").click();
+    await page.locator('.row[data-path="app/"]').waitFor();
+  }
+});
+
 kit.test("a column's head orders by it, and says so", { open: "dev/variables" }, async ({ page }) => {
   const head = page.getByRole("columnheader", { name: "Version" });
   await kit.echo("dev/variables/zone", "us\n");

@@ -89,6 +89,7 @@ export class KeysView {
     this.#isOver = true;
     for (const end of this.#ends) end();
     clearTimeout(this.#timer);
+    this.#toolbar.end();
     this.#details.end();
     this.#grid.end();
   }
@@ -127,8 +128,9 @@ export class KeysView {
     }
   }
 
-  /** Asks the worker, and shows its answer; null if the view has ended meanwhile. */
+  /** Asks the worker, which is all views', and shows its answer; null if the view has ended, also meanwhile. */
   async #ask(kind, given, { transfer = [], toTop = false } = {}) {
+    if (this.#isOver) return null;
     const anchor = toTop ? null : this.#grid.anchor;
     const active = toTop ? null : this.#grid.active.path;
     const window = toTop ? { from: 0, to: 300 } : this.#grid.window;

@@ -54,6 +54,11 @@ export class Toolbar {
     this.#field.select();
   }
 
+  /** What is typed by now is for a view that is left. */
+  end() {
+    clearTimeout(this.#timer);
+  }
+
   #later() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#now(), PAUSE);
