@@ -124,6 +124,26 @@ test("permissions that two people change are a conflict too", async (t) => {
   assert.match(text, /Your permissions\s+group analysts: read → nothing\s+group rotators: nothing → write/);
 });
 
+test("an expiry that two people change is a conflict too, also where the form hasn't heard of it", async (t) => {
+  const { page, as, dt, tab, mount } = await look(t);
+  tab.expects(409, "/api/put");
+  const path = `${mount}/dev/variables/app`;
+  await dt("alice", "put", "app", "first", ...both);
+  await edit(page, "app");
+  await page.route("**/api/entry*", (route) => route.abort());
+  await as("carol", ["setfattr", "-n", "user.keyfs.expires", "-v", "2031-01-01T00:00:00Z", path]);
+  await page.fill("#expires", "2041-01-01T10:00");
+  await button(page, "Review change").click();
+  await button(page, "Save").click();
+  await page.getByRole("heading", { name: "Their expiry" }).waitFor();
+  const expiry = () => as("alice", ["getfattr", "--only-values", "-n", "user.keyfs.expires", path]);
+  assert.equal(await expiry(), "2031-01-01T00:00:00Z");
+  assert.match(await page.locator(".conflict-sum").innerText(), /puts yours in the place of theirs/);
+  await button(page, "Save mine").click();
+  await closed(page);
+  assert.equal(await expiry(), "2041-01-01T10:00:00Z");
+});
+
 test("a key that somebody removes meanwhile can be stored again, or left", async (t) => {
   const { page, dt, tab } = await look(t);
   tab.expects(404, "/api/entry");

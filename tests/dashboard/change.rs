@@ -165,7 +165,15 @@ fn an_edit_is_of_what_was_seen() {
         let error = refused(&mount, &session, "/api/put", &edit, 409, "conflict");
         assert!(error["current"]["permissions"]["groups"].to_string().contains("analysts"), "{error}");
         edit["base_permissions"] = error["current"]["permissions"].clone();
+        // Somebody lets it expire, which is the same moment however it is written.
+        edit["base_expires"] = seen["expires"].clone();
+        edit["expires"] = json!("2032-01-01T00:00:00Z");
+        run(ROOT.command("setfattr").args(["-n", "user.keyfs.expires", "-v", "2031-01-01T00:00:00Z"]).arg(&path));
+        let error = refused(&mount, &session, "/api/put", &edit, 409, "conflict");
+        assert_eq!(error["current"]["expires"], "2031-01-01T00:00:00Z");
+        edit["base_expires"] = json!("2031-01-01T01:00:00+01:00");
         assert_eq!(session.post("/api/put", &edit).is_good()["stored"][0]["version"], 3);
+        assert_eq!(entry(&session, tree, "key")["expires"], "2032-01-01T00:00:00Z");
         // It is gone.
         mount_remove(&path);
         refused(&mount, &session, "/api/put", &edit, 404, "missing");

@@ -47,6 +47,9 @@ pub(super) struct Form {
     expires: Option<Option<String>>,
     permissions: Option<Wished>,
     base_permissions: Option<Rights>,
+    /// When it expired as the form was opened, null for never.
+    #[serde(default, deserialize_with = "there")]
+    base_expires: Option<Option<String>>,
 }
 
 #[derive(Serialize)]
@@ -132,6 +135,11 @@ impl Form {
             {
                 return Err(told(Error::Meanwhile(Box::new(entry.clone()))));
             }
+            if let Some(base) = &self.base_expires
+                && moment(base.as_deref()) != moment(Facts::of(entry)?.expires.as_deref())
+            {
+                return Err(told(Error::Meanwhile(Box::new(entry.clone()))));
+            }
             let decided_on = self.versions.get(environment).copied().unwrap_or(version);
             looked.push((entry.clone(), decided_on, permissions));
         }
@@ -164,6 +172,11 @@ impl Form {
         let stored = stored.map(|(environment, version)| Stored { environment: environment.clone(), version });
         Ok(Put { stored: stored.collect() })
     }
+}
+
+/// An expiry, however it is written.
+fn moment(time: Option<&str>) -> Option<Timestamp> {
+    time.and_then(Timestamp::parse)
 }
 
 /// What makes new keys.

@@ -172,6 +172,7 @@ export function request(model) {
   if (model.mode === "edit") {
     body.versions = { [model.environments[0]]: model.base.version };
     body.base_permissions = model.base.permissions;
+    body.base_expires = model.base.expires;
   }
   return body;
 }

@@ -85,5 +85,9 @@ export function conflictView(model, current) {
 
 function heading(current, base) {
   if (current.version !== base.version) return html`${named(current.modified_by)} changed ${named(current.key)} ${ago(current.modified)}: it is at version ${current.version} now.`;
-  return html`The permissions of ${named(current.key)} were changed meanwhile.`;
+  const what = [
+    permissionChanges(base.permissions, current.permissions).length > 0 && "permissions",
+    localTime(base.expires) !== localTime(current.expires) && "expiry",
+  ].filter(Boolean).join(" and the ");
+  return html`Somebody changed the ${what || "permissions"} of ${named(current.key)} meanwhile.`;
 }
