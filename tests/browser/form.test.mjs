@@ -239,6 +239,37 @@ test("an expiry is stored, shown again, and taken off", async (t) => {
   assert.equal((await dt("alice", "ls", "--filter", "expires is_not_null")).trim(), "");
 });
 
+test("half an expiry is marked and not taken for none", async (t) => {
+  const { page, dt } = await look(t);
+  await add(page);
+  await page.fill("#key", "token");
+  await page.fill("#value", "x");
+  await page.locator("#expires").focus();
+  // The date without the time.
+  await page.keyboard.type("01012041");
+  await button(page, "Save").click();
+  assert.match(await wrong(page, "expires"), /date and the time/);
+  await page.locator('#expires[aria-invalid="true"]:focus').waitFor();
+  await page.fill("#expires", "2041-01-01T10:00");
+  await button(page, "Save").click();
+  await closed(page);
+
+  // One that is there isn't lost by taking a part of it away.
+  await edit(page, "token");
+  await page.locator("#expires").focus();
+  await page.keyboard.press("Delete");
+  await page.locator("#value").focus();
+  assert.match(await wrong(page, "expires"), /date and the time/);
+  await button(page, "Review change").click();
+  assert.equal(await page.locator(".review").count(), 0);
+  await button(page, "Never").click();
+  assert.equal(await wrong(page, "expires"), "");
+  await button(page, "Review change").click();
+  await button(page, "Save").click();
+  await closed(page);
+  assert.equal((await dt("alice", "ls", "--filter", "expires is_not_null")).trim(), "");
+});
+
 test("a variable's change is shown as a diff before it is saved, and its newline stays", async (t) => {
   const { page, as, dt, mount } = await look(t);
   await as("alice", ["sh", "-c", `printf 'host: a\\nport: 1\\n' > ${mount}/dev/variables/app`]);

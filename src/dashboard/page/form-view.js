@@ -152,6 +152,11 @@ function confirmation(form, error) {
 
 function expiresField(form, error) {
   const { model } = form;
+  // Half a time is none, and isn't taken for none: what was there stays until the rest is typed.
+  const typed = (event) => {
+    if (!event.target.validity.badInput) form.change("expires", { expires: event.target.value });
+    form.left("expires");
+  };
   const days = (number) => {
     const then = new Date(Date.now() + number * 86_400_000);
     then.setMinutes(then.getMinutes() - then.getTimezoneOffset());
@@ -162,7 +167,7 @@ function expiresField(form, error) {
       <label for="expires" class="form-label">Expires <span class="form-optional">optional, your local time</span></label>
       <div class="expires-row">
         <input type="datetime-local" class="field" id="expires" .value=${model.expires} autocomplete="off" aria-invalid=${error ? "true" : nothing}
-          aria-describedby="expires-help${error ? " expires-error" : ""}" @change=${(event) => { form.change("expires", { expires: event.target.value }); form.left("expires"); }}>
+          aria-describedby="expires-help${error ? " expires-error" : ""}" @change=${typed} @blur=${typed}>
         ${[[30, "30 days"], [90, "90 days"], [365, "1 year"]].map(([number, text]) => html`<button type="button" class="button" aria-label="Expires in ${text}" @click=${() => days(number)}>${text}</button>`)}
         ${model.expires ? html`<button type="button" class="button" @click=${() => form.change("expires", { expires: "" })}>Never</button>` : nothing}
       </div>

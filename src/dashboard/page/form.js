@@ -25,6 +25,9 @@ import { count } from "./words.js";
 /** The fields in the order in which they stand in the form. */
 const FIELDS = ["key", "environment", "value", "permissions", "expires"];
 
+/** What a browser makes no time of reads as none: it would be stored as "never". */
+const HALF_A_TIME = "Enter the date and the time, or leave both empty.";
+
 /** Milliseconds without a key pressed, after which it is asked whether a key is there. */
 const PAUSE = 250;
 
@@ -128,6 +131,7 @@ class Form {
   /** A field was left: what is wrong with it is said from now on. */
   left(field) {
     if (field === "key" && this.model.key === "") return;
+    if (field === "expires") this.#lookAtTime();
     this.#seen.add(field);
     this.draw();
   }
@@ -146,6 +150,7 @@ class Form {
     FIELDS.forEach((field) => this.#seen.add(field));
     this.problem = "";
     const waiting = this.#dialog.element.querySelector("keyfs-permissions")?.pending;
+    this.#lookAtTime();
     if (waiting) this.#answers.permissions = `“${spelled(waiting)}” is not added yet: choose it from the list, or empty the field.`;
     if (Object.values(this.errors).some((message) => message !== "")) return this.#focusWrong();
     const { mode, tree } = this.model;
@@ -155,6 +160,13 @@ class Form {
     }
     if (mode === "edit" && tree === "variables" && this.stage === "form") return this.show("review");
     this.#send();
+  }
+
+  /** What stands in the field of the expiry is whole, or marked; elsewhere than in the form it can't be seen. */
+  #lookAtTime() {
+    const field = this.#dialog.element.querySelector("#expires");
+    if (field?.validity.badInput) this.#answers.expires = HALF_A_TIME;
+    else if (this.#answers.expires === HALF_A_TIME) delete this.#answers.expires;
   }
 
   /** Another step of the form, with the focus at its beginning. */
