@@ -23,7 +23,7 @@ export async function look(t, { user = "alice", tree = "variables", environment 
   t.after(() => tab.finish());
   const as = (who, argv) => run(who, argv);
   const dt = (who, ...words) => mount.dt(["kv", ...words], { as: who });
-  return { tab, page: tab.page, as, dt, mount: mount.keys };
+  return { tab, page: tab.page, as, dt, mount: mount.keys, dashboard };
 }
 
 /** Opens a dialog by the page's own function, as a menu does. */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { add, button, closed, edit, inDialog, look, secret } from "./dialogs.mjs";
+import { add, button, closed, edit, grant, inDialog, look, secret } from "./dialogs.mjs";
 
 const asked = (page) => page.getByText("What you entered isn't saved.");
 
@@ -87,6 +87,60 @@ test("a draft that was overtaken says so, and stores nothing over it", async (t)
   assert.equal(await dt("alice", "get", "app"), "theirs");
 });
 
+test("a draft stays whatever becomes of another one of the same form", async (t) => {
+  const { page } = await look(t);
+  const type = async (key) => {
+    await add(page);
+    await page.fill("#key", key);
+    await page.fill("#value", `value of ${key}`);
+  };
+  const keep = async () => {
+    await page.keyboard.press("Escape");
+    await button(page, "Close, keep as draft").click();
+    await closed(page);
+  };
+  const offered = () => page.locator('.form-banner[data-kind="draft"] code').innerText();
+  await type("first");
+  await keep();
+  await type("stored");
+  await button(page, "Save").click();
+  await closed(page);
+  await type("discarded");
+  await page.keyboard.press("Escape");
+  await button(page, "Discard").click();
+  await closed(page);
+  await type("second");
+  await keep();
+  // The newest first; what was typed beside it is kept when it is taken up.
+  await type("third");
+  assert.equal(await offered(), "second");
+  await button(page, "Continue with it").click();
+  assert.equal(await page.inputValue("#value"), "value of second");
+  await button(page, "Save").click();
+  await closed(page);
+  await add(page);
+  assert.equal(await offered(), "third");
+  await button(page, "Discard the draft").click();
+  assert.equal(await offered(), "first");
+  await button(page, "Continue with it").click();
+  assert.equal(await page.inputValue("#value"), "value of first");
+});
+
+test("permissions that were chosen are a draft too when the form makes way for the key that is there", async (t) => {
+  const { page, dt } = await look(t);
+  await dt("alice", "put", "taken", "1");
+  await add(page);
+  await page.fill("#key", "taken");
+  await grant(page, "payments", "Viewer");
+  await button(page, "Open it for editing").click();
+  await page.locator("dialog .form-about").waitFor();
+  await page.keyboard.press("Escape");
+  await closed(page);
+  await add(page);
+  await button(page, "Continue with it").click();
+  await page.getByLabel("group payments: preset").waitFor();
+});
+
 test("a discarded draft is gone, from the page too", async (t) => {
   const { page } = await look(t, { tree: "secrets" });
   await add(page);
@@ -134,7 +188,7 @@ test("while something is typed the browser asks before it leaves the page", asyn
 });
 
 test("a session that ends keeps what was typed, and it is stored once there is a new one", async (t) => {
-  const { page, dt, tab } = await look(t);
+  const { page, dt, tab, dashboard } = await look(t);
   tab.expects(401, "/api/put");
   await add(page);
   await page.fill("#key", "app");
@@ -144,4 +198,8 @@ test("a session that ends keeps what was typed, and it is stored once there is a
   await page.locator("dialog").nth(1).waitFor();
   assert.equal(await page.locator("#value").inputValue(), "typed");
   await assert.rejects(dt("alice", "get", "app"));
+  await page.getByRole("textbox", { name: "Link" }).fill(dashboard.link);
+  await button(page, "Go on").click();
+  await closed(page);
+  assert.equal(await dt("alice", "get", "app"), "typed");
 });

@@ -2,8 +2,10 @@
 //
 // Invariants:
 // - Drafts are in the memory of this tab alone, since one may be a secret: no storage of the browser ever holds one.
+// - One goes when it is taken up again or given up, and never because another one of the same form came or was stored.
 // - While something is typed in a form, or lies here, the browser asks before it leaves the page.
 
+/** By the form's name, the newest last. */
 const drafts = new Map();
 const forms = new Set();
 
@@ -13,17 +15,19 @@ export function draftName({ tree, environment, key }) {
 }
 
 export function keepDraft(name, content) {
-  drafts.set(name, { content, time: new Date().toISOString() });
+  drafts.set(name, [...(drafts.get(name) ?? []), { content, time: new Date().toISOString() }]);
   watch();
 }
 
-/** `{content, time}`, or undefined. */
+/** The newest, `{content, time}`, or null. */
 export function draftOf(name) {
-  return drafts.get(name);
+  return drafts.get(name)?.at(-1) ?? null;
 }
 
-export function dropDraft(name) {
-  drafts.delete(name);
+export function dropDraft(name, draft) {
+  const rest = (drafts.get(name) ?? []).filter((other) => other !== draft);
+  if (rest.length > 0) drafts.set(name, rest);
+  else drafts.delete(name);
   watch();
 }
 

@@ -85,7 +85,7 @@ class Form {
     this.model = model;
     this.#title = title;
     this.#draft = draft;
-    this.offered = draftOf(draft) ?? null;
+    this.offered = draftOf(draft);
   }
 
   get about() {
@@ -215,16 +215,21 @@ class Form {
     this.submit();
   }
 
+  /** Goes on with the draft; what was typed beside it is one then. */
   resume() {
-    this.model = this.offered.content;
-    this.dropOffer();
+    const { content } = this.offered;
+    dropDraft(this.#draft, this.offered);
+    this.offered = null;
+    if (dirty(this.model)) keepDraft(this.#draft, this.model);
+    this.model = content;
+    this.draw();
     this.#look();
     this.#begin();
   }
 
   dropOffer() {
-    this.offered = null;
-    dropDraft(this.#draft);
+    dropDraft(this.#draft, this.offered);
+    this.offered = draftOf(this.#draft);
     this.draw();
   }
 
@@ -246,13 +251,12 @@ class Form {
 
   discard() {
     this.model = { ...this.model, value: { ...this.model.value, text: "", file: null } };
-    dropDraft(this.#draft);
     this.#close();
   }
 
   async editExisting(environment) {
     const { key, tree } = this.model;
-    if (touched(this.model).value) keepDraft(this.#draft, this.model);
+    if (Object.values(touched(this.model)).some(Boolean)) keepDraft(this.#draft, this.model);
     this.#close();
     await openEdit(key, { environment, tree });
   }
@@ -283,7 +287,6 @@ class Form {
   #stored(stored) {
     const { key, mode } = this.model;
     const places = stored.map(({ environment, version }) => `${spelled(environment)} (version ${version})`).join(", ");
-    dropDraft(this.#draft);
     this.#close();
     toast(`${mode === "add" ? "Added" : "Saved"} ${spelled(key)} in ${places}.`, { kind: "done" });
   }
