@@ -92,6 +92,72 @@ kit.test("a text that is pasted on the page begins an import, and what was paste
   assert.equal(read("dev/variables/PASTED"), null);
 });
 
+kit.test("a text that was pasted isn't lost by a reload, nor by a file that is dropped on it", { as: "root" }, async (tab) => {
+  await tab.open("dev/variables");
+  const p = tab.page;
+  await paste(p, "PASTED=1\n");
+  const dialog = p.getByRole("dialog", { name: "Import keys" });
+  const text = dialog.getByLabel("Text", { exact: true });
+  await plans(dialog, ["+ added: PASTED 1"]);
+  await drop(p, "other.env", "OTHER=1\n");
+  await p.getByRole("dialog", { name: "Replace the text?" }).getByRole("button", { name: "Keep it" }).click();
+  assert.equal(await text.inputValue(), "PASTED=1\n");
+  await drop(p, "other.env", "OTHER=1\n");
+  await p.getByRole("dialog", { name: "Replace the text?" }).getByRole("button", { name: "Replace" }).click();
+  await plans(dialog, ["+ added: OTHER 1"]);
+  await dialog.getByRole("button", { name: "Remove it" }).click();
+  await text.fill("TYPED=1\n");
+  await p.reload();
+  await tab.ready();
+  assert.equal(tab.warnings, 1);
+  await paste(p, "PASTED=1\n");
+  await plans(dialog, ["+ added: PASTED 1"]);
+  await p.keyboard.press("Escape");
+  await p.getByRole("button", { name: "Discard" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await p.reload();
+  await tab.ready();
+  assert.equal(tab.warnings, 1, "nothing is asked where nothing would be lost");
+});
+
+kit.test("a file that is dropped while a form is open doesn't cover the form", { as: "root" }, async (tab) => {
+  await tab.open("dev/variables");
+  const p = tab.page;
+  await p.getByRole("button", { name: "Add New" }).click();
+  await p.locator("#key").fill("half/typed");
+  await drop(p, "other.env", "OTHER=1\n");
+  await p.getByText("A file is imported where no other dialog is open").first().waitFor();
+  await paste(p, "PASTED=1\n");
+  assert.deepEqual(await p.locator("dialog[open] h2").allInnerTexts(), ["Add a variable"]);
+  assert.equal(await p.locator("#key").inputValue(), "half/typed");
+});
+
+kit.test("a folder, several files, and a file that is too large are refused with the reason; marks and line ends of Windows are no part of a value", { as: "root" }, async (tab) => {
+  await tab.open("dev/variables");
+  const p = tab.page;
+  const told = (pattern) => p.locator(".toast", { hasText: pattern }).waitFor();
+  const session = await p.context().newCDPSession(p);
+  const data = { items: [], files: [kit.mount.keys], dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"]) await session.send("Input.dispatchDragEvent", { type, x: 600, y: 400, data });
+  await told(/is a folder: drop one/);
+  await p.evaluate(() => {
+    for (const files of [[new File(["A=1"], "a.env"), new File(["B=1"], "b.env")], [new File([new Uint8Array(33 << 20)], "large.env")]]) {
+      const transfer = new DataTransfer();
+      for (const file of files) transfer.items.add(file);
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }
+  });
+  await told(/Drop one file at a time/);
+  await told(/large\.env has more than 32 MiB/);
+  assert.equal(await p.locator("dialog[open]").count(), 0);
+  await drop(p, "windows.env", "\ufeffWIN_A=1\r\nWIN_B=two words\r\n");
+  const dialog = p.getByRole("dialog", { name: "Import keys" });
+  await plans(dialog, ["+ added: WIN_A 1", "+ added: WIN_B two words"]);
+  await dialog.getByRole("button", { name: "Import 2 keys into dev" }).click();
+  await is(dialog, /2 keys imported/);
+  assert.equal(read("dev/variables/WIN_A") + read("dev/variables/WIN_B"), "1two words");
+});
+
 kit.test("what can't be stored keeps the rest from being stored, until a tick", { as: "root" }, async (tab) => {
   put("dev/variables/taken", "a value");
   await tab.open("dev/variables");

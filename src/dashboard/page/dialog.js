@@ -20,6 +20,9 @@ export function setFocusHome(f) {
 /** Whether any dialog is open. */
 export const isOpen = () => open.length > 0;
 
+/** Whether this dialog is the one that is worked in. */
+export const isOnTop = (dialog) => dialog !== null && open.at(-1) === dialog;
+
 /**
  * Opens a dialog. `title` is a text or a template, or gives one; `body` gives its template at each `update()`; `leave`, if given, says whether it may be left just now;
  * `size` is "small", "medium", "wide" or "large".

@@ -2,6 +2,7 @@
 //
 // It deliberately keeps nothing of a file but what the dialog holds in memory.
 
+import { isOpen } from "./dialog.js";
 import { spelled } from "./spelling.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
@@ -31,7 +32,9 @@ export function takeDrops() {
     over(false);
     if (!files(event)) return;
     event.preventDefault();
-    take(event.dataTransfer.files);
+    // Known while the event lasts.
+    const [item] = event.dataTransfer.items;
+    take(event.dataTransfer.files, item?.webkitGetAsEntry?.()?.isDirectory === true);
   });
   addEventListener("paste", (event) => {
     if (event.target.closest?.("input, textarea, select, dialog, [contenteditable]")) return;
@@ -40,8 +43,16 @@ export function takeDrops() {
   });
 }
 
-async function take(files) {
+async function take(files, isFolder) {
   // The file field of a form takes its own drops; a form that is open isn't to be covered by an import.
+  if (!(await isFree())) {
+    toast("A file is imported where no other dialog is open: finish or close this one, and drop it again.", { kind: "failed" });
+    return;
+  }
+  if (files.length === 1 && isFolder) {
+    toast(`${files[0].name} is a folder: drop one dotenv, JSON or YAML file.`, { kind: "failed" });
+    return;
+  }
   if (files.length !== 1) {
     toast("Drop one file at a time: each import is one step with a preview of its own.", { kind: "failed" });
     return;
@@ -51,7 +62,13 @@ async function take(files) {
   else open({ text: read.text, name: files[0].name });
 }
 
+/** Whether an import may begin, or take another text. */
+async function isFree() {
+  return !isOpen() || (await import("./import.js")).takesText();
+}
+
 async function open(given) {
+  if (!(await isFree())) return;
   const { openImport } = await import("./import.js");
   openImport(given);
 }

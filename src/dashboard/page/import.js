@@ -8,7 +8,8 @@
 
 import { ApiError, post } from "./api.js";
 import { choose } from "./choose.js";
-import { openDialog } from "./dialog.js";
+import { isOnTop, openDialog } from "./dialog.js";
+import { guard } from "./drafts.js";
 import { text as textOf } from "./drop.js";
 import { named } from "./names.js";
 import { permissionsEditor } from "./permissions.js";
@@ -25,9 +26,12 @@ const SHOWN = 256 * 1024;
 
 let open = null;
 
+/** Whether the dialog is open, and not just busy with what it has. */
+export const takesText = () => open !== null && open.takesText;
+
 /** Opens the dialog, with a text where there is one already. */
 export function openImport({ text, name } = {}) {
-  if (open) open.take(text, name);
+  if (open) open.takeInstead(text, name);
   else new Import().open(text, name);
 }
 
@@ -61,6 +65,16 @@ class Import {
   #left = 0;
   #question = 0;
   #timer = null;
+  #unguard = guard(() => this.#unsaved);
+
+  get takesText() {
+    return isOnTop(this.#dialog) && this.#busy !== "storing" && !this.#done?.isBusy;
+  }
+
+  /** What no file has: it would be gone. */
+  get #unsaved() {
+    return !this.#done && !this.#name && this.#text.trim() !== "";
+  }
 
   open(text, name) {
     open = this;
@@ -73,6 +87,12 @@ class Import {
     this.#dialog.element.addEventListener("close", () => this.#forget());
     if (text !== undefined) this.take(text, name);
     else this.#dialog.update();
+  }
+
+  /** Takes another text in the place of the one that there is, which is asked for where it would be gone. */
+  async takeInstead(text, name) {
+    if (this.#unsaved && this.#text !== text && !(await this.#mayGo("Replace the text?", "Replace"))) return;
+    this.take(text, name);
   }
 
   /** Takes another text. */
@@ -88,6 +108,7 @@ class Import {
 
   #forget() {
     clearTimeout(this.#timer);
+    this.#unguard();
     this.#question++;
     this.#text = "";
     this.#plan = null;
@@ -98,11 +119,14 @@ class Import {
   /** A file can be dropped once more; what was pasted, or typed, is asked for. */
   async #mayLeave() {
     if (this.#busy === "storing" || this.#done?.isBusy) return false;
-    if (this.#done || this.#name || this.#text.trim() === "") return true;
+    return !this.#unsaved || this.#mayGo("Discard the text?", "Discard");
+  }
+
+  async #mayGo(title, label) {
     return (await choose({
-      title: "Discard the text?",
+      title,
       body: () => html`<p>What you pasted isn't imported yet.</p>`,
-      choices: [{ label: "Discard", value: true, kind: "danger" }],
+      choices: [{ label, value: true, kind: "danger" }],
       cancel: "Keep it",
     })) === true;
   }
@@ -349,7 +373,9 @@ class Import {
       this.#trouble = trouble;
       this.#dialog.update();
     } else {
-      this.take(text, file.name);
+      this.#busy = null;
+      this.#dialog.update();
+      this.takeInstead(text, file.name);
     }
   }
 
