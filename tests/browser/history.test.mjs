@@ -98,6 +98,23 @@ test("of secrets there is metadata and never a value", async (t) => {
   assert.equal(await dt("alice", "get", "-s", "password"), first);
 });
 
+test("a change made elsewhere moves no line that is pointed at, and is shown when that is asked for", async (t) => {
+  const { page, dt } = await look(t);
+  for (const value of ["one", "two"]) await dt("alice", "put", "app", value);
+  await history(page, "app");
+  const back = button(page, "Roll back to version 1");
+  await back.hover();
+  const { y } = await back.boundingBox();
+  await dt("alice", "put", "app", "three");
+  const news = button(page, "Changed meanwhile: look again");
+  await news.waitFor();
+  assert.equal((await back.boundingBox()).y, y);
+  assert.equal(await page.locator(".log-entry").count(), 2);
+  await news.click();
+  await page.locator(".log-line").getByText("version 3").waitFor();
+  await news.waitFor({ state: "detached" });
+});
+
 test("a change made elsewhere comes into the open history", async (t) => {
   const { page, dt } = await look(t);
   await dt("alice", "put", "app", "one");

@@ -201,6 +201,24 @@ kit.test("a change made elsewhere shows, and moves neither the row under the poi
   t.diagnostic(`a change was seen after ${Date.now() - began} ms`);
 });
 
+kit.test("the row under the pointer stays also where nothing is scrolled, and the list is as it was when the pointer has gone", { as: "root" }, async (tab) => {
+  await tab.open("dev/variables/matrix");
+  const p = tab.page;
+  const row = (key) => p.locator(`.matrix-row[data-key="${key}"]`);
+  await p.getByRole("searchbox", { name: "Filter keys" }).fill("still/");
+  for (const name of ["k1", "k2", "k3"]) put(`dev/variables/still/${name}`, name);
+  await row("still/k3").waitFor();
+  await p.getByRole("searchbox", { name: "Filter keys" }).fill("still/k");
+  await row("still/k3").hover();
+  const y = async (key) => (await row(key).boundingBox()).y;
+  const [first, third] = [await y("still/k1"), await y("still/k3")];
+  put("dev/variables/still/k0", "above");
+  await row("still/k0").waitFor();
+  assert.equal(await y("still/k3"), third);
+  await p.mouse.move(2, 2);
+  await until(async () => (await y("still/k0")) === first);
+});
+
 kit.test("of a secret there is set, missing and may not be read; whether two differ is asked for, and none is opened before", { as: "alice" }, async (tab) => {
   const [one, two] = [kit.secret("one"), kit.secret("two")];
   for (const [path, value] of [

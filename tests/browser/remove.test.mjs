@@ -134,6 +134,44 @@ test("removed keys are listed, and come back one by one or several in one step",
   assert.equal(await dt("alice", "get", "c"), "value-c");
 });
 
+test("a removed key that is pointed at, or has the focus, stays where it is while others come", async (t) => {
+  const { page, dt } = await look(t);
+  for (const key of ["a", "b", "m", "n"]) await dt("alice", "put", key, key);
+  for (const key of ["m", "n"]) await dt("alice", "rm", key);
+  await page.getByRole("link", { name: "Removed keys" }).click();
+  const row = page.locator('.removed-row[data-key="n"]');
+  await row.hover();
+  const { y } = await row.boundingBox();
+  await dt("alice", "rm", "a");
+  await page.getByText("3 removed keys").waitFor();
+  assert.equal((await row.boundingBox()).y, y);
+  await page.mouse.move(2, 2);
+  await page.locator('.removed-row[data-key="a"]').waitFor();
+  await page.getByRole("button", { name: "Restore n", exact: true }).focus();
+  const focusedAt = (await row.boundingBox()).y;
+  await dt("alice", "rm", "b");
+  await page.getByText("4 removed keys").waitFor();
+  assert.equal((await row.boundingBox()).y, focusedAt);
+  await page.keyboard.press("Enter");
+  await page.getByText("3 removed keys").waitFor();
+  assert.equal(await dt("alice", "get", "n"), "n");
+});
+
+test("where changes were missed, removed keys are looked up anew", async (t) => {
+  const { page, tab, dt } = await look(t);
+  await dt("alice", "put", "a", "1");
+  // Streams that tell of nothing but that they began, and then that something was lost.
+  let lines = [{ kind: "ready", cursor: "1" }];
+  await page.route("**/api/events*", (route) => route.fulfill({ contentType: "application/x-ndjson", body: lines.map((line) => `${JSON.stringify(line)}\n`).join("") }));
+  await page.reload();
+  await tab.ready();
+  await page.getByRole("link", { name: "Removed keys" }).click();
+  await page.getByText("0 removed keys").waitFor();
+  await dt("alice", "rm", "a");
+  lines = [{ kind: "lost", cursor: "1" }, ...lines];
+  await page.getByText("1 removed key", { exact: true }).waitFor();
+});
+
 test("a key that is removed while the list is looked at comes into it", async (t) => {
   const { page, dt } = await look(t);
   await dt("alice", "put", "a", "1");

@@ -3,16 +3,17 @@
 // Invariants:
 // - Of a secret there is what is around the value and never the value.
 // - A rollback is asked for, shows what it would change, and makes a new version on the one that was shown.
+// - What somebody else stores meanwhile moves no line that is pointed at or has the focus: it is told, and shown when asked for.
 
 import { ApiError, get, post } from "./api.js";
 import { openDialog } from "./dialog.js";
 import { diffView, tally } from "./diff.js";
 import { isProtected } from "./form-model.js";
-import { onChange } from "./live.js";
+import { onChange, onLost } from "./live.js";
 import { named, valued } from "./names.js";
 import { spelled } from "./spelling.js";
 import { state } from "./state.js";
-import { toast } from "./toast.js";
+import { announce, toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { ago, count, exact } from "./words.js";
 
@@ -38,7 +39,8 @@ class History {
   #confirmed = false;
   #wrong = "";
   #busy = false;
-  #end = null;
+  #isOld = false;
+  #ends = [];
 
   constructor(what) {
     this.#what = what;
@@ -47,11 +49,20 @@ class History {
   open() {
     const { key, environment, tree } = this.#what;
     this.#dialog = openDialog({ title: html`History of ${named(key)}`, body: () => this.#body(), leave: () => !this.#busy, size: "wide" });
-    this.#end = onChange((change) => {
-      if (change.environment === environment && change.tree === tree && (change.key === key || change.to === key)) this.#load();
-    });
-    this.#dialog.element.addEventListener("close", () => this.#end?.());
+    this.#ends.push(onLost(() => this.#heard()), onChange((change) => {
+      if (change.environment === environment && change.tree === tree && (change.key === key || change.to === key)) this.#heard();
+    }));
+    this.#dialog.element.addEventListener("close", () => { for (const end of this.#ends.splice(0)) end(); });
     this.#load();
+  }
+
+  /** There may be a new version. */
+  #heard() {
+    if (this.#busy) return;
+    if (this.#asking === null && !this.#dialog.element.querySelector(".log:is(:hover, :focus-within)")) return this.#load();
+    if (!this.#isOld) announce("The key was changed meanwhile.");
+    this.#isOld = true;
+    this.#dialog.update();
   }
 
   get #secret() {
@@ -61,6 +72,7 @@ class History {
   async #load() {
     try {
       this.#log = await get("/api/history", this.#what);
+      this.#isOld = false;
       if (!this.#secret) await this.#sumUp();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -106,7 +118,9 @@ class History {
   }
 
   #footer() {
-    return html`<footer class="dialog-actions"><button type="button" class="button" ?disabled=${this.#busy} @click=${() => this.#dialog.close()}>Close</button></footer>`;
+    return html`<footer class="dialog-actions">
+      ${this.#isOld ? html`<button type="button" class="button log-news" @click=${() => this.#load()}>Changed meanwhile: look again</button>` : nothing}
+      <button type="button" class="button" ?disabled=${this.#busy} @click=${() => this.#dialog.close()}>Close</button></footer>`;
   }
 
   #entry({ version, size, modified, modified_by: by }, before) {

@@ -17,7 +17,7 @@ import { spelled } from "./spelling.js";
 import { environment as environmentOf, state } from "./state.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { repeat } from "./vendor/directives/repeat.js";
-import { place, slice } from "./virtual.js";
+import { Still, slice } from "./virtual.js";
 import { ago, count, exact, number } from "./words.js";
 
 const narrow = matchMedia("(max-width: 45rem)");
@@ -35,7 +35,9 @@ export class MatrixView {
   #wasThere = false;
   #scroll = { top: 0, height: 600 };
   #frame = null;
-  #anchor = null;
+  #still = new Still();
+  /** Whether the next rows are others by the user's own doing, and none is held. */
+  #isNew = false;
   #ends = [];
 
   /** `run` calls what another file of the page gives. */
@@ -106,14 +108,15 @@ export class MatrixView {
     });
   }
 
-  /** Draws what is seen; the row that was looked at stays at its height in the box. */
+  /** Draws what is seen; the row that is looked at stays where it is. */
   #draw() {
     const scroller = this.#scroller;
-    if (scroller) {
-      this.#hold(scroller);
-      this.#scroll = { top: scroller.scrollTop, height: scroller.clientHeight };
-    }
     const shown = this.#model.shown;
+    if (scroller) {
+      if (!this.#isNew) this.#still.hold(scroller, scroller.querySelector(".matrix-body"), { rowHeight: this.#rowHeight, count: shown.length, indexOf: (key) => this.#model.indexOf(key) });
+      this.#scroll = this.#still.seen(scroller);
+    } else this.#still = new Still();
+    this.#isNew = false;
     if (!this.#wasThere || this.#model.indexOf(this.#active.key) < 0) this.#active.key = shown[0]?.key ?? null;
     const focused = this.#element.contains(document.activeElement) && document.activeElement?.closest?.("[role=grid]");
     render(this.#template(), this.#element);
@@ -121,9 +124,7 @@ export class MatrixView {
     const grid = this.#element.querySelector("[role=grid]");
     if (!body) return;
     grid.style.setProperty("--environments", String(this.#chosen.length));
-    body.style.setProperty("height", `${shown.length * this.#rowHeight}px`);
-    place(body.children, this.#rowHeight);
-    this.#note(this.#scroller);
+    this.#still.put(body, this.#rowHeight, shown.length);
     if (focused && !grid.contains(document.activeElement)) this.#focus(false);
     this.#want();
   }
@@ -133,24 +134,9 @@ export class MatrixView {
     this.#model.want(this.#model.shown.slice(from, to));
   }
 
-  /** Notes which row is looked at: the one under the pointer, else that with the focus, else the first. */
-  #note(scroller) {
-    const row = scroller.querySelector(".matrix-row:hover") ?? document.activeElement?.closest?.(".matrix-row");
-    const index = row ? this.#model.indexOf(row.dataset.key) : Math.ceil(scroller.scrollTop / this.#rowHeight);
-    const key = this.#model.shown[index]?.key;
-    this.#anchor = key === undefined || scroller.scrollTop === 0 ? null : { key, index };
-  }
-
-  #hold(scroller) {
-    if (!this.#anchor) return;
-    const index = this.#model.indexOf(this.#anchor.key);
-    const by = index < 0 ? 0 : index - this.#anchor.index;
-    if (by === 0) return;
-    // The box must be as high as the rows now are before it can be scrolled there.
-    const body = scroller.querySelector(".matrix-body");
-    body.style.setProperty("height", `${this.#model.shown.length * this.#rowHeight}px`);
-    scroller.scrollTop += by * this.#rowHeight;
-    this.#anchor = null;
+  /** The rows stand from the top again, where they were held away from it. */
+  #settle() {
+    if (this.#scroller && this.#still.settle(this.#scroller)) this.#draw();
   }
 
   #template() {
@@ -278,7 +264,7 @@ export class MatrixView {
     }
     rows.sort((a, b) => a.index - b.index);
     return html`
-      <div class="matrix-scroll" @scroll=${() => this.#later()}>
+      <div class="matrix-scroll" @scroll=${() => this.#later()} @pointerleave=${() => this.#settle()}>
         <div role="grid" class="matrix-grid" aria-label="${this.#tree === "secrets" ? "Secrets" : "Variables"} across environments"
           aria-rowcount=${shown.length + 1} aria-colcount=${this.#chosen.length + 1}
           @keydown=${(event) => this.#key(event)} @focusin=${(event) => this.#focusin(event)}
@@ -388,8 +374,11 @@ export class MatrixView {
   #filter(filter) {
     this.#model.choose(filter);
     const scroller = this.#scroller;
-    this.#anchor = null;
-    if (scroller) scroller.scrollTop = 0;
+    if (scroller) {
+      this.#still.settle(scroller);
+      scroller.scrollTop = 0;
+    }
+    this.#isNew = true;
     this.#draw();
   }
 
@@ -450,10 +439,10 @@ export class MatrixView {
     const index = this.#model.indexOf(this.#active.key);
     if (!scroller || index < 0) return;
     const head = scroller.querySelector(".matrix-head").offsetHeight;
-    const top = index * this.#rowHeight, height = scroller.clientHeight - head;
+    const top = this.#still.topOf(index, this.#rowHeight), height = scroller.clientHeight - head;
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + this.#rowHeight > scroller.scrollTop + height) scroller.scrollTop = top + this.#rowHeight - height;
-    this.#anchor = null;
+    this.#isNew = true;
     this.#draw();
     const cell = this.#cellAt(this.#active);
     if (cell && this.#active.column > 0) cell.scrollIntoView({ block: "nearest", inline: "nearest" });

@@ -2,16 +2,18 @@
 //
 // Invariants:
 // - A key comes back with the value that it had last, and as the user's own: nobody gains a right by it.
-// - Only the rows that are seen are in the page, however many there are.
+// - Only the rows that are seen are in the page, however many there are; the one that is looked at stays where it is while others
+//   come and go, and the focus stays with its key.
 
 import { ApiError, get } from "./api.js";
 import { openHistory } from "./history.js";
-import { onChange } from "./live.js";
+import { onChange, onLost } from "./live.js";
 import { named } from "./names.js";
 import { restore } from "./remove.js";
 import { spelled } from "./spelling.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
-import { place, slice } from "./virtual.js";
+import { repeat } from "./vendor/directives/repeat.js";
+import { Still, slice } from "./virtual.js";
 import { ago, count, exact } from "./words.js";
 
 /** Heights of a row in pixels, wide and narrow: those of forms.css. */
@@ -35,7 +37,8 @@ class Removed extends HTMLElement {
   #chosen = new Set();
   #busy = false;
   #scroll = { top: 0, height: 600 };
-  #end = null;
+  #still = new Still();
+  #ends = [];
   #timer = null;
   #redraw = () => this.#draw();
 
@@ -54,18 +57,19 @@ class Removed extends HTMLElement {
   }
 
   connectedCallback() {
-    this.#end = onChange((change) => {
-      const { environment, tree } = this.#where;
-      if (change.environment !== environment || change.tree !== tree) return;
+    const later = () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#load(), PAUSE);
-    });
+    };
+    this.#ends.push(onLost(later), onChange(({ environment, tree }) => {
+      if (environment === this.#where.environment && tree === this.#where.tree) later();
+    }));
     narrow.addEventListener("change", this.#redraw);
     this.#load();
   }
 
   disconnectedCallback() {
-    this.#end?.();
+    for (const end of this.#ends.splice(0)) end();
     clearTimeout(this.#timer);
     narrow.removeEventListener("change", this.#redraw);
   }
@@ -76,6 +80,7 @@ class Removed extends HTMLElement {
     try {
       const { items } = await get("/api/removed", this.#where);
       if (asked !== this.#place) return;
+      this.#hold(items);
       this.#items = items;
       this.#problem = "";
       for (const key of this.#chosen) if (!items.some((item) => item.key === key)) this.#chosen.delete(key);
@@ -86,9 +91,23 @@ class Removed extends HTMLElement {
     if (this.isConnected) this.#draw();
   }
 
+  /** Before other keys are shown: the row that is looked at stays where it is. */
+  #hold(items) {
+    const scroll = this.querySelector(".removed-scroll");
+    if (!scroll) return;
+    const shown = this.#shownOf(items);
+    const places = new Map(shown.map(({ key }, at) => [key, at]));
+    this.#still.hold(scroll, scroll.firstElementChild, { rowHeight: this.#rowHeight, count: shown.length, indexOf: (key) => places.get(key) ?? -1 });
+    this.#scroll = this.#still.seen(scroll);
+  }
+
   get #shown() {
+    return this.#shownOf(this.#items ?? []);
+  }
+
+  #shownOf(items) {
     const wanted = this.#filter.trim().toLowerCase();
-    return (this.#items ?? []).filter(({ key }) => key.toLowerCase().includes(wanted));
+    return items.filter(({ key }) => key.toLowerCase().includes(wanted));
   }
 
   #draw() {
@@ -115,9 +134,7 @@ class Removed extends HTMLElement {
       </section>`, this);
     const scroll = this.querySelector(".removed-scroll");
     if (!scroll) return;
-    const height = this.#rowHeight;
-    scroll.firstElementChild.style.setProperty("height", `${shown.length * height}px`);
-    place(scroll.querySelectorAll("[data-index]"), height);
+    this.#still.put(scroll.firstElementChild, this.#rowHeight, shown.length);
   }
 
   get #rowHeight() {
@@ -127,19 +144,20 @@ class Removed extends HTMLElement {
   #list(shown) {
     const { from, to } = slice(this.#scroll, this.#rowHeight, shown.length);
     const scrolled = (event) => {
-      this.#scroll = { top: event.target.scrollTop, height: event.target.clientHeight };
+      this.#scroll = this.#still.seen(event.target);
       this.#draw();
     };
+    const settle = (event) => { if (this.#still.settle(event.target)) this.#draw(); };
     return html`
-      <div class="removed-scroll" @scroll=${scrolled}>
-        <ul class="removed-list" aria-label="Removed keys">${shown.slice(from, to).map((item, at) => this.#row(item, from + at, shown.length))}</ul>
+      <div class="removed-scroll" @scroll=${scrolled} @pointerleave=${settle}>
+        <ul class="removed-list" aria-label="Removed keys">${repeat(shown.slice(from, to), ({ key }) => key, (item, at) => this.#row(item, from + at, shown.length))}</ul>
       </div>`;
   }
 
   #row({ key, version, modified, modified_by: by }, at, all) {
     const { environment, tree } = this.#where;
     return html`
-      <li class="removed-row" data-index=${at} aria-setsize=${all} aria-posinset=${at + 1}>
+      <li class="removed-row" data-index=${at} data-key=${key} aria-setsize=${all} aria-posinset=${at + 1}>
         <label class="tick removed-key"><input type="checkbox" aria-label="Choose ${spelled(key)}" .checked=${this.#chosen.has(key)} @change=${(event) => this.#choose([key], event.target.checked)}> <code title=${spelled(key)}>${named(key)}</code></label>
         <span class="removed-what">version ${version} · ${named(by)} · <time datetime=${modified} title=${exact(modified)}>${ago(modified)}</time></span>
         <span class="removed-actions">
