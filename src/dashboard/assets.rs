@@ -45,6 +45,7 @@ const ASSETS: &[Asset] = assets![
     "list.js",
     "menu.js",
     "names.js",
+    "press.js",
     "row-menu.js",
     "rows-link.js",
     "rows.js",

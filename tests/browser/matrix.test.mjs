@@ -219,6 +219,20 @@ kit.test("the row under the pointer stays also where nothing is scrolled, and th
   await until(async () => (await y("still/k0")) === first);
 });
 
+kit.test("a long press opens a row's menu, which stays when the finger is lifted", { as: "root" }, async (tab) => {
+  put("dev/variables/press/key", "1");
+  await tab.open("dev/variables/matrix");
+  await tab.page.getByRole("searchbox", { name: "Filter keys" }).fill("press/");
+  await counted(tab.page, /1 key shown/);
+  const release = await tab.longPress(cell(tab.page, "press/key", "dev"));
+  await tab.page.getByRole("menu").waitFor();
+  await release();
+  await tab.page.getByRole("menuitem", { name: "Edit in dev…" }).waitFor();
+  await tab.page.keyboard.press("Escape");
+  await tab.page.getByRole("menu").waitFor({ state: "detached" });
+  assert.deepEqual(await focused(tab.page), { key: "press/key", column: 1 });
+});
+
 kit.test("of a secret there is set, missing and may not be read; whether two differ is asked for, and none is opened before", { as: "alice" }, async (tab) => {
   const [one, two] = [kit.secret("one"), kit.secret("two")];
   for (const [path, value] of [

@@ -8,6 +8,7 @@
 //
 // It deliberately knows no keys: what a row shows and does is its user's.
 
+import { LongPress } from "./press.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { repeat } from "./vendor/directives/repeat.js";
 
@@ -17,10 +18,6 @@ const AROUND = 10;
 const MARGIN = 4;
 /** Rows that are asked for around those, and how near to their end more are asked for. */
 const AHEAD = 240, NEAR = 80;
-/** Milliseconds of a touch that asks for the menu, and pixels that it may move meanwhile. */
-const LONG_PRESS = 500, SLIP = 10;
-/** Milliseconds after a finger was lifted in which a browser tells of it as of a mouse. */
-const LIFT = 400;
 /** Milliseconds after which letters typed begin a new word. */
 const WORD = 700;
 
@@ -38,8 +35,7 @@ export class Grid {
   #asking = null;
   #frame = 0;
   #letters = { text: "", time: 0 };
-  #press = null;
-  #longUntil = -Infinity;
+  #press;
   #watch;
   /** The parts of the page that are measured, and what they measured last: reading it anew costs a layout. */
   #body = null;
@@ -63,13 +59,14 @@ export class Grid {
     home.addEventListener("keydown", (event) => this.#typed(event));
     home.addEventListener("focusin", (event) => this.#focused(event));
     home.addEventListener("click", (event) => this.#clicked(event));
-    for (const name of ["mousedown", "click"]) home.addEventListener(name, (event) => this.#lifted(event), true);
     home.addEventListener("dblclick", (event) => this.#clickedTwice(event));
     home.addEventListener("contextmenu", (event) => this.#asked(event));
     home.addEventListener("pointermove", (event) => { this.#pointer = { x: event.clientX, y: event.clientY }; }, { passive: true });
     home.addEventListener("pointerleave", () => this.#left());
-    home.addEventListener("pointerdown", (event) => this.#pressed(event));
-    for (const name of ["pointerup", "pointercancel", "pointermove"]) home.addEventListener(name, (event) => this.#released(event), { passive: true });
+    this.#press = new LongPress(home, (target) => {
+      const row = this.#rowOf({ target });
+      return row && ((point) => this.openMenu(row, point));
+    });
     this.#watch = new ResizeObserver(() => {
       this.#measure();
       this.draw();
@@ -80,7 +77,7 @@ export class Grid {
   end() {
     this.#watch.disconnect();
     cancelAnimationFrame(this.#frame);
-    clearTimeout(this.#press?.timer);
+    this.#press.end();
   }
 
   get length() {
@@ -345,7 +342,6 @@ export class Grid {
     const row = this.#rowOf(event);
     if (!row) return;
     event.preventDefault();
-    clearTimeout(this.#press?.timer);
     // The menu key's place is the row's.
     const byKey = event.clientX === 0 && event.clientY === 0;
     this.openMenu(row, byKey ? null : { x: event.clientX, y: event.clientY });
@@ -359,34 +355,6 @@ export class Grid {
     if (Number.isInteger(at)) this.#active = { at, path: row.path };
     this.draw();
     this.#uses.menu(row, point ?? button ?? element);
-  }
-
-  #pressed(event) {
-    clearTimeout(this.#press?.timer);
-    this.#press = null;
-    const row = this.#rowOf(event);
-    if (event.pointerType !== "touch" || !row) return;
-    const { clientX: x, clientY: y } = event;
-    const open = () => {
-      this.#press = { ...this.#press, isLong: true };
-      this.openMenu(row, { x, y });
-    };
-    this.#press = { x, y, isLong: false, timer: setTimeout(open, LONG_PRESS) };
-  }
-
-  /** What a browser makes of a finger that is lifted is no click, where the menu was what it asked for. */
-  #lifted(event) {
-    if (performance.now() - this.#longUntil > LIFT) return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  #released(event) {
-    if (this.#press === null) return;
-    if (event.type === "pointermove" && Math.hypot(event.clientX - this.#press.x, event.clientY - this.#press.y) < SLIP) return;
-    clearTimeout(this.#press.timer);
-    if (this.#press.isLong) this.#longUntil = performance.now();
-    this.#press = null;
   }
 
   #left() {

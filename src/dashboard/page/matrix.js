@@ -13,6 +13,7 @@ import { onChange, onLost } from "./live.js";
 import { begin, editing, leave, onEdit, save, type } from "./matrix-edit.js";
 import { ASKED, CLOSED, MISSING, MatrixModel, PRESENT } from "./matrix-model.js";
 import { named, valued } from "./names.js";
+import { LongPress } from "./press.js";
 import { spelled } from "./spelling.js";
 import { environment as environmentOf, state } from "./state.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
@@ -69,6 +70,11 @@ export class MatrixView {
       if (edit) this.#focusEditor();
     });
     this.#ends.push(onChange((change) => this.#model.heard(change)), onLost(() => this.#model.lost()));
+    const press = new LongPress(this.#element, (target) => {
+      const cell = this.#cellOf(target);
+      return cell && !target.closest(".matrix-input") ? (point) => this.#menuAt(cell, point) : null;
+    });
+    this.#ends.push(() => press.end());
     const again = () => this.#later();
     narrow.addEventListener("change", again);
     addEventListener("resize", again);
@@ -523,8 +529,12 @@ export class MatrixView {
     const cell = this.#cellOf(event.target);
     if (!cell || event.target.closest(".matrix-input")) return;
     event.preventDefault();
+    this.#menuAt(cell, { x: event.clientX, y: event.clientY });
+  }
+
+  #menuAt(cell, point) {
     this.#active = cell;
-    this.#openMenu(cell, { x: event.clientX, y: event.clientY });
+    this.#openMenu(cell, point);
   }
 
   /** The menu of a row; what is about one environment is about that whose cell was meant, else the one that is looked at. */
