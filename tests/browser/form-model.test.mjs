@@ -21,7 +21,7 @@ const wrong = (model) => problems(model, { about: ABOUT, accounts: ACCOUNTS });
 
 test("what was not touched is not sent", () => {
   const body = request(variable());
-  assert.deepEqual(Object.keys(body).sort(), ["base_permissions", "create", "environments", "key", "tree", "versions"]);
+  assert.deepEqual(Object.keys(body).sort(), ["base_expires", "base_permissions", "create", "environments", "key", "tree", "versions"]);
   assert.deepEqual(body.versions, { dev: 3 });
   assert.equal(dirty(variable()), false);
 });
