@@ -36,6 +36,7 @@ pub mod removed;
 pub mod rollback;
 pub mod room;
 pub mod rows;
+mod spread;
 mod transaction;
 pub mod value;
 pub mod watch;

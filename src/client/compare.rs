@@ -2,8 +2,8 @@
 //!
 //! Invariant: values are compared, and no part of a secret's is kept.
 
-use super::details::spread;
 use super::facts::Facts;
+use super::spread::spread;
 use super::value::{Value, read, without_newline};
 use super::{Entry, Error, Scope, list, why};
 use crate::key::Tree;

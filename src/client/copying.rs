@@ -6,10 +6,10 @@
 use std::ops::ControlFlow;
 
 use super::batch::{self, Item, Step};
-use super::details::spread;
 use super::permissions::Change;
 use super::put::{Condition, current};
 use super::room::Room;
+use super::spread::spread;
 use super::value::{Head, Value, read};
 use super::{Entry, Error, Scope, why};
 use crate::key::Tree;

@@ -6,21 +6,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
 use super::facts::Facts;
+use super::spread::spread;
 use super::value::{self, HEAD, Value};
 use super::{Entry, Error, permissions};
 use crate::access::Permissions;
-
-/// How many threads look keys up: the mount answers several at a time, and waiting for it is most of the work.
-const THREADS: usize = 4;
-
-/// So many keys a thread takes at a time.
-const SHARE: usize = 16;
 
 /// A key that is there.
 #[derive(Debug)]
@@ -136,62 +129,4 @@ pub fn details(entries: Vec<Entry>) -> Result<Vec<Looked>, Error> {
         Err(Error::Denied { .. }) => Ok(Looked::Closed),
         Err(error) => Err(error),
     })
-}
-
-/// Does something with each of many, by a few threads, and hands the results back in order.
-///
-/// # Errors
-///
-/// The first that one of them failed with.
-pub(super) fn spread<I: Sync, T: Send>(
-    items: &[I],
-    call: impl Fn(&I) -> Result<T, Error> + Sync,
-) -> Result<Vec<T>, Error> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Vec<T>)>> = Mutex::default();
-    let go_on = || -> Result<(), Error> {
-        loop {
-            let begin = next.fetch_add(SHARE, Ordering::Relaxed);
-            let Some(share) = items.get(begin..(begin + SHARE).min(items.len())).filter(|share| !share.is_empty())
-            else {
-                return Ok(());
-            };
-            let results = share.iter().map(&call).collect::<Result<Vec<_>, _>>();
-            if results.is_err() {
-                next.store(items.len(), Ordering::Relaxed);
-            }
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((begin, results?));
-        }
-    };
-    let threads = THREADS.min(items.len().div_ceil(SHARE));
-    match threads {
-        0 | 1 => go_on()?,
-        threads => std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(go_on)).collect();
-            let own = go_on();
-            // A panic of a thread goes on in this one.
-            let joined = others.into_iter().map(|other| other.join());
-            let outcomes: Vec<_> = joined.map(|end| end.unwrap_or_else(|why| std::panic::resume_unwind(why))).collect();
-            outcomes.into_iter().chain(std::iter::once(own)).collect::<Result<(), _>>()
-        })?,
-    }
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_unstable_by_key(|(begin, _)| *begin);
-    Ok(done.into_iter().flat_map(|(_, results)| results).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_are_in_order() {
-        for count in [0, 1, 15, 16, 17, 1000] {
-            let items: Vec<usize> = (0..count).collect();
-            assert_eq!(spread(&items, |item| Ok(item * 2)).unwrap(), items.iter().map(|n| n * 2).collect::<Vec<_>>());
-        }
-        let items: Vec<usize> = (0..1000).collect();
-        let failing = |item: &usize| if *item == 700 { Err(Error::Permissions("no".into())) } else { Ok(*item) };
-        assert!(spread(&items, failing).is_err());
-    }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::spread::spread;
 use super::{Error, Scope};
 use crate::key::{Name, Tree};
 
@@ -37,11 +38,16 @@ pub fn keys(scope: &Scope, tree: Tree, prefix: &str) -> Result<Listing, Error> {
     let outcome = list(&root, &start, beginning, &mut listing.keys, &mut waiting);
     match outcome.as_ref().map_err(io::Error::raw_os_error) {
         Err(Some(libc::ENOENT | libc::ENOTDIR)) if !start.is_empty() => return Ok(listing),
-        _ => note(outcome, &root, start, &mut listing.closed)?,
+        _ => note(outcome, &root, &start, &mut listing.closed)?,
     }
-    while let Some(directory) = waiting.pop() {
-        let outcome = list(&root, &directory, "", &mut listing.keys, &mut waiting);
-        note(outcome, &root, directory, &mut listing.closed)?;
+    while !waiting.is_empty() {
+        let mut below = Vec::new();
+        for found in spread(&waiting, |directory| Level::of(&root, directory))? {
+            listing.keys.extend(found.keys);
+            listing.closed.extend(found.closed);
+            below.extend(found.directories);
+        }
+        waiting = below;
     }
     listing.keys.sort_unstable();
     listing.closed.sort_unstable();
@@ -66,6 +72,22 @@ pub fn level(scope: &Scope, tree: Tree, prefix: &str) -> Result<Vec<String>, Err
     names.append(&mut directories);
     names.sort_unstable();
     Ok(names)
+}
+
+/// What is in one directory.
+struct Level {
+    keys: Vec<String>,
+    directories: Vec<String>,
+    closed: Vec<String>,
+}
+
+impl Level {
+    fn of(root: &Path, directory: &str) -> Result<Level, Error> {
+        let (mut keys, mut directories, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+        let outcome = list(root, directory, "", &mut keys, &mut directories);
+        note(outcome, root, directory, &mut closed)?;
+        Ok(Level { keys, directories, closed })
+    }
 }
 
 /// Adds the keys of one directory and the directories in it. `directory` is empty or ends with a slash.
@@ -95,10 +117,10 @@ fn list(
 
 /// A directory that is closed to the caller hides what is in it, one that has gone meanwhile has nothing; anything else is a
 /// failure of the whole.
-fn note(outcome: io::Result<()>, root: &Path, directory: String, closed: &mut Vec<String>) -> Result<(), Error> {
+fn note(outcome: io::Result<()>, root: &Path, directory: &str, closed: &mut Vec<String>) -> Result<(), Error> {
     let Err(error) = outcome else { return Ok(()) };
     match error.raw_os_error() {
-        Some(libc::EACCES) => closed.push(directory),
+        Some(libc::EACCES) => closed.push(directory.to_owned()),
         Some(libc::ENOENT | libc::ENOTDIR) => {}
         _ => return Err(Error::system("list", &root.join(directory), &error)),
     }

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{Mode, OFlags, RenameFlags, XattrFlags, fsetxattr, renameat_with, setxattr};
 
-use super::details::spread;
 use super::permissions::{ACL, Change, How, common, read};
+use super::spread::spread;
 use super::transaction::Transaction;
 use super::{Entry, Error, edit, facts};
 use crate::access::Permissions;

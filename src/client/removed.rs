@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::details::spread;
+use super::spread::spread;
 use super::{Error, Scope, facts, list};
 use crate::id::Uid;
 use crate::key::Tree;

@@ -6,10 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
 
-use super::details::spread;
 use super::facts::{attribute, time};
 use super::filter::{Field, Kind, Known};
 use super::permissions::{self, Words};
+use super::spread::spread;
 use super::{Error, Scope};
 use crate::id::Uid;
 use crate::key::Tree;
