@@ -166,7 +166,7 @@ impl Adapter {
         }
         let mut names = names;
         names.push(name.clone());
-        self.namespace.past(actor, root, &names)?;
+        self.namespace.is_past(actor, root, &names)?;
         Ok((Place::Path(root, names), self.control_directory()))
     }
 

@@ -59,11 +59,7 @@ impl Namespace {
             }
             _ => past.versions = self.kept(actor, &view, root, path, present.as_ref())?,
         }
-        let mut from = key::history(root, path);
-        from.push(b'/');
-        let mut to = from.clone();
-        to.pop();
-        to.push(b'0');
+        let (from, to) = below(root, path);
         let prefix = from.len();
         view.scan(from.as_slice()..to.as_slice(), |key, _| {
             let rest = key.get(prefix..).unwrap_or_default();
@@ -75,6 +71,18 @@ impl Namespace {
             return Err(Error::NotFound);
         }
         Ok(past)
+    }
+
+    /// That the history has something under a path, as [`past`](Namespace::past) tells it; without a look at all of it.
+    pub fn is_past(&self, actor: &dyn Actor, root: NodeId, path: &[Name]) -> Result<(), Error> {
+        let view = self.view()?;
+        if path.is_empty() || self.walk(actor, &view, root, path)?.is_some() {
+            return Ok(());
+        }
+        let (from, to) = below(root, path);
+        let is_there =
+            !self.kept(actor, &view, root, path, None)?.is_empty() || view.has_any(from.as_slice()..to.as_slice())?;
+        if is_there { Ok(()) } else { Err(Error::NotFound) }
     }
 
     /// The versions of the key of a path, oldest first, as [`past`](Namespace::past) has them; without a look at what goes on from
@@ -253,6 +261,15 @@ impl Namespace {
         let content = self.opened(&view, holder, &node, own, value, grant)?;
         Ok(self.open_past(actor, id, secret, version, then, content, lease))
     }
+}
+
+/// Between which rows those are that lead to what was removed below a path.
+fn below(root: NodeId, path: &[Name]) -> (Vec<u8>, Vec<u8>) {
+    let (mut from, mut to) = (key::history(root, path), key::history(root, path));
+    from.push(b'/');
+    // What comes next.
+    to.push(b'0');
+    (from, to)
 }
 
 pub(super) fn may_search(actor: &dyn Actor, directory: &Node) -> Result<(), Error> {

@@ -227,6 +227,14 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether a range has a row.
+    pub(super) fn has_any(&self, range: Range<&[u8]>) -> Result<bool, Error> {
+        let row = self.snapshot.scan(range, Page { rows: 1, bytes: 1 })?.into_iter().next();
+        let Some((key, mut row)) = row else { return Ok(false) };
+        self.namespace.seal.verify(&key, &mut row.value).map_err(|error| self.damaged(&key, error))?;
+        Ok(true)
+    }
+
     /// The directory above, whose row must be there.
     fn parent(&self, node: &Node) -> Result<Stored<Node>, Error> {
         let missing = || self.damaged(&key::node(node.parent), "an entry names it as its directory, and it is missing");

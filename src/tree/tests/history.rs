@@ -52,7 +52,10 @@ fn what_was_removed_is_listed_where_it_was() {
     world.rm(&svc, "dev/variables/d/gone").unwrap();
     let names = |who: &Who, path: &str| {
         let (root, path) = world.split(path);
-        world.ns.past(who, root, &path).map(|past| past.names.iter().map(Name::to_string).collect::<Vec<_>>())
+        let past = world.ns.past(who, root, &path);
+        // A look at whether there is something says the same.
+        assert_eq!(world.ns.is_past(who, root, &path).is_ok(), past.is_ok(), "{path:?}");
+        past.map(|past| past.names.iter().map(Name::to_string).collect::<Vec<_>>())
     };
     assert_eq!(names(&svc, "dev/variables/d").unwrap(), ["gone", "there"]);
     world.rm(&svc, "dev/variables/d/there").unwrap();
