@@ -19,6 +19,7 @@ mod failure;
 mod keys;
 mod past;
 mod select;
+mod several;
 mod shapes;
 mod transfer;
 mod why;

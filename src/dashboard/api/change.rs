@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::body::{Said, Text, there};
 use super::keys::now;
+use super::several::Several;
 use super::shapes::{Names, Rights, Versioned, Which, Wished};
 use super::{Api, Failure};
 use crate::access::Permissions;
@@ -215,7 +216,7 @@ pub(super) fn told(error: Error) -> Failure {
 pub(super) struct Gone {
     environment: String,
     tree: Which,
-    keys: Vec<Versioned>,
+    keys: Several<Versioned>,
 }
 
 #[derive(Serialize)]
@@ -238,6 +239,7 @@ pub(super) async fn remove(State(api): State<Api>, Said(gone): Said<Gone>) -> Re
 
 impl Gone {
     fn remove(self, api: &Api) -> Result<Removed, Failure> {
+        let keys = self.keys.each_once()?;
         let scope = api.scope(&self.environment)?;
         let look = |one: &Versioned| {
             let entry = scope.entry(self.tree.tree(), &one.key)?;
@@ -245,9 +247,9 @@ impl Gone {
             let expires = Facts::of(&entry)?.expires;
             Ok((entry, permissions, expires))
         };
-        let looked = self.keys.iter().map(look).collect::<Result<Vec<_>, Failure>>()?;
+        let looked = keys.iter().map(look).collect::<Result<Vec<_>, Failure>>()?;
         let mut items = Vec::with_capacity(looked.len());
-        for ((entry, seen, _), one) in looked.iter().zip(&self.keys) {
+        for ((entry, seen, _), one) in looked.iter().zip(&keys) {
             let terms = Terms { seen: Some(seen), ..Terms::default() };
             items.push(Item { entry: entry.clone(), step: Step::Remove(one.version), terms });
         }
@@ -259,6 +261,6 @@ impl Gone {
             permissions: names.rights(permissions),
             expires: expires.clone(),
         };
-        Ok(Removed { removed: self.keys.into_iter().zip(&looked).map(past).collect() })
+        Ok(Removed { removed: keys.into_iter().zip(&looked).map(past).collect() })
     }
 }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::body::Said;
+use super::several::Several;
 use super::shapes::{Content, Which};
 use super::{Api, Failure};
 use crate::client::compare::{Across, Cell, Content as Found, across};
@@ -19,7 +20,7 @@ const ENVIRONMENTS: usize = 16;
 pub(super) struct Wanted {
     tree: Which,
     environments: Vec<String>,
-    keys: Vec<String>,
+    keys: Several<String>,
     /// Whether the values of variables are told.
     #[serde(default)]
     values: bool,
@@ -69,40 +70,42 @@ pub(super) async fn compare(State(api): State<Api>, Said(wanted): Said<Wanted>) 
 
 impl Wanted {
     fn look(self, api: &Api) -> Result<Compared, Failure> {
-        Failure::many(self.keys.len())?;
+        let keys = self.keys.looked_at()?;
         if self.environments.len() > ENVIRONMENTS {
             return Err(Failure::malformed("a request like this is about at most 16 environments at once"));
         }
         let scopes = self.environments.iter().map(|name| api.scope(name)).collect::<Result<Vec<_>, _>>()?;
+        let values = self.values;
         let item = |key: &str, Across { differs, cells }: Across| {
-            let cells = self.environments.iter().zip(cells).map(|(environment, cell)| self.shown(environment, cell));
+            let cells = self.environments.iter().zip(cells).map(|(environment, cell)| shown(environment, cell, values));
             Item { key: key.to_owned(), differs, cells: cells.collect() }
         };
-        Ok(Compared { items: across(&scopes, self.tree.tree(), &self.keys, self.secrets, item)? })
+        Ok(Compared { items: across(&scopes, self.tree.tree(), &keys, self.secrets, item)? })
     }
+}
 
-    fn shown(&self, environment: &str, cell: Cell) -> Shown {
-        let (state, there) = match cell {
-            Cell::Missing => ("missing", None),
-            Cell::Closed => ("closed", None),
-            Cell::Present(facts, found) => {
-                let content = match found {
-                    Found::Value(value) if self.values => Content::head(&value, false),
-                    Found::Value(value) => Content::none(Content::head(&value, false).kind),
-                    Found::Denied => Content::none("denied"),
-                    Found::Expired => Content::none("expired"),
-                    Found::Secret => Content::none("secret"),
-                };
-                let there = There {
-                    version: facts.version.unwrap_or_default(),
-                    size: facts.size,
-                    modified: facts.modified,
-                    modified_by: facts.modified_by,
-                    content,
-                };
-                ("present", Some(there))
-            }
-        };
-        Shown { environment: environment.to_owned(), state, there }
-    }
+/// What is shown of a key in an environment; `values` has that of a variable shown.
+fn shown(environment: &str, cell: Cell, values: bool) -> Shown {
+    let (state, there) = match cell {
+        Cell::Missing => ("missing", None),
+        Cell::Closed => ("closed", None),
+        Cell::Present(facts, found) => {
+            let content = match found {
+                Found::Value(value) if values => Content::head(&value, false),
+                Found::Value(value) => Content::none(Content::head(&value, false).kind),
+                Found::Denied => Content::none("denied"),
+                Found::Expired => Content::none("expired"),
+                Found::Secret => Content::none("secret"),
+            };
+            let there = There {
+                version: facts.version.unwrap_or_default(),
+                size: facts.size,
+                modified: facts.modified,
+                modified_by: facts.modified_by,
+                content,
+            };
+            ("present", Some(there))
+        }
+    };
+    Shown { environment: environment.to_owned(), state, there }
 }

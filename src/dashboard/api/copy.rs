@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Said;
 use super::change::told;
+use super::several::Several;
 use super::shapes::{Which, beginning};
 use super::{Api, Failure};
 use crate::client::copying::{Copy, Deed, look, store};
@@ -19,7 +20,7 @@ pub(super) struct Wanted {
     tree: Which,
     from: String,
     to: String,
-    keys: Vec<String>,
+    keys: Several<String>,
     /// Whether keys that are there get the other value.
     #[serde(default)]
     replace: bool,
@@ -75,14 +76,16 @@ pub(super) async fn copy(State(api): State<Api>, Said(wanted): Said<Wanted>) -> 
 
 impl Wanted {
     fn copy(self, api: &Api) -> Result<Copied, Failure> {
+        let keys = self.keys.each_once()?;
         if self.from == self.to {
             return Err(Failure::invalid("environment", "choose another environment than the one to copy from"));
         }
         let (from, to) = (api.scope(&self.from)?, api.scope(&self.to)?);
-        let copies = look(&from, &to, self.tree.tree(), &self.keys, self.replace)?;
+        let copies = look(&from, &to, self.tree.tree(), &keys, self.replace)?;
         let versions: Versions =
             copies.iter().filter(|copy| is_stored(copy)).map(|copy| (copy.key.clone(), copy.versions)).collect();
-        let looked = |stored| Copied { plan: self.plan(&copies), versions: versions.clone(), stored };
+        let is_secret = self.tree.is_secret();
+        let looked = |stored| Copied { plan: plan(&copies, is_secret), versions: versions.clone(), stored };
         if self.preview {
             return Ok(looked(None));
         }
@@ -93,26 +96,26 @@ impl Wanted {
         let stored = store(&to, &copies).map_err(told)?;
         Ok(looked(Some(stored)))
     }
+}
 
-    fn plan(&self, copies: &[Copy]) -> Plan {
-        let begins = |head: &Head| if self.tree.is_secret() { None } else { beginning(head) };
-        let shown = |value: &[u8]| begins(&Head::of(value));
-        let mut plan = Plan::default();
-        for Copy { key, deed, .. } in copies {
-            let key = key.clone();
-            match deed {
-                Deed::Add(value) => plan.added.push(Added { key, value: shown(value) }),
-                Deed::Change(before, after) => {
-                    let before = before.as_ref().and_then(begins);
-                    plan.changed.push(Changed { key, before, after: shown(after) });
-                }
-                Deed::Same => plan.same.push(key),
-                Deed::Keep => plan.kept.push(key),
-                Deed::Refuse(why) => plan.refused.push(Refused { key, why: why.clone() }),
+fn plan(copies: &[Copy], is_secret: bool) -> Plan {
+    let begins = |head: &Head| if is_secret { None } else { beginning(head) };
+    let shown = |value: &[u8]| begins(&Head::of(value));
+    let mut plan = Plan::default();
+    for Copy { key, deed, .. } in copies {
+        let key = key.clone();
+        match deed {
+            Deed::Add(value) => plan.added.push(Added { key, value: shown(value) }),
+            Deed::Change(before, after) => {
+                let before = before.as_ref().and_then(begins);
+                plan.changed.push(Changed { key, before, after: shown(after) });
             }
+            Deed::Same => plan.same.push(key),
+            Deed::Keep => plan.kept.push(key),
+            Deed::Refuse(why) => plan.refused.push(Refused { key, why: why.clone() }),
         }
-        plan
     }
+    plan
 }
 
 fn is_stored(copy: &Copy) -> bool {

@@ -10,9 +10,6 @@ use serde_json::Value;
 
 use crate::client::Error;
 
-/// So many keys a call that looks at each is asked about at once.
-const AT_ONCE: usize = 500;
-
 /// See the module.
 #[derive(Debug, Serialize)]
 pub struct Failure {
@@ -64,14 +61,6 @@ impl Failure {
     pub(super) fn too_many_streams() -> Failure {
         let message = "64 pages follow the changes already: close some of them";
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
-    }
-
-    /// More keys than a request may name.
-    pub(super) fn many(count: usize) -> Result<(), Failure> {
-        match count > AT_ONCE {
-            true => Err(Failure::malformed(format!("a request like this is about at most {AT_ONCE} keys at once"))),
-            false => Ok(()),
-        }
     }
 
     /// What somebody wrote in a field of a form and can't be meant.

@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::body::{Asked, Said};
+use super::several::Several;
 use super::shapes::{Item, Names, Versioned, Which};
 use super::{Api, Failure};
 use crate::client::details::{self, Detail, Extent, Looked};
@@ -41,10 +42,10 @@ pub(super) async fn keys(State(api): State<Api>, Asked(place): Asked<Place>) -> 
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Several {
+pub(super) struct Listed {
     environment: String,
     tree: Which,
-    keys: Vec<String>,
+    keys: Several<String>,
 }
 
 #[derive(Serialize)]
@@ -65,19 +66,18 @@ enum Row {
     },
 }
 
-pub(super) async fn details(State(api): State<Api>, Said(several): Said<Several>) -> Result<Response, Failure> {
+pub(super) async fn details(State(api): State<Api>, Said(listed): Said<Listed>) -> Result<Response, Failure> {
     let look = move |api: &Api| {
-        Failure::many(several.keys.len())?;
-        let scope = api.scope(&several.environment)?;
-        let entries =
-            several.keys.iter().map(|key| scope.entry(several.tree.tree(), key)).collect::<Result<Vec<_>, _>>()?;
+        let keys = listed.keys.looked_at()?;
+        let (scope, tree) = (api.scope(&listed.environment)?, listed.tree.tree());
+        let entries = keys.iter().map(|key| scope.entry(tree, key)).collect::<Result<Vec<_>, _>>()?;
         let names = Names::default();
         let row = |(key, looked): (String, Looked)| match looked {
             Looked::There(detail) => Row::There(Box::new(Item::of(*detail, false, &names))),
             Looked::Gone => Row::Gone { key, gone: true, closed: false },
             Looked::Closed => Row::Gone { key, gone: true, closed: true },
         };
-        Ok(Items { items: several.keys.into_iter().zip(details::details(entries)?).map(row).collect() })
+        Ok(Items { items: keys.into_iter().zip(details::details(entries)?).map(row).collect() })
     };
     api.answer(look).await
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::body::{Asked, Said};
 use super::change::told;
 use super::keys::{One, Place};
+use super::several::{Keyed, Several};
 use super::shapes::{Content, Names, Which, Wished};
 use super::{Api, Failure};
 use crate::client::amend::amend;
@@ -133,7 +134,7 @@ pub(super) async fn removed(State(api): State<Api>, Asked(place): Asked<Place>) 
 pub(super) struct Wanted {
     environment: String,
     tree: Which,
-    keys: Vec<Restored>,
+    keys: Several<Restored>,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +149,12 @@ struct Restored {
     expires: Option<String>,
 }
 
+impl Keyed for Restored {
+    fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 #[derive(Serialize)]
 struct Count {
     restored: usize,
@@ -158,12 +165,13 @@ pub(super) async fn restore(State(api): State<Api>, Said(wanted): Said<Wanted>) 
 }
 
 impl Wanted {
-    fn restore(&self, api: &Api) -> Result<Count, Failure> {
+    fn restore(self, api: &Api) -> Result<Count, Failure> {
+        let keys = self.keys.each_once()?;
         let scope = api.scope(&self.environment)?;
-        let what = format!("{} keys in {scope}", self.keys.len());
+        let what = format!("{} keys in {scope}", keys.len());
         let room = Room::new("bring back", what, "restore fewer at a time");
-        let mut found: Vec<(Entry, Value, Option<Change>)> = Vec::with_capacity(self.keys.len());
-        for one in &self.keys {
+        let mut found: Vec<(Entry, Value, Option<Change>)> = Vec::with_capacity(keys.len());
+        for one in &keys {
             let entry = scope.entry(self.tree.tree(), &one.key)?;
             let version = one.version.map_or_else(|| history::last(&entry), Ok)?;
             let value = history::read(&entry, version)?;
@@ -173,7 +181,7 @@ impl Wanted {
             found.push((entry, value, change));
         }
         let mut items = Vec::with_capacity(found.len());
-        for ((entry, value, change), one) in found.iter().zip(&self.keys) {
+        for ((entry, value, change), one) in found.iter().zip(&keys) {
             let expires = one.expires.as_deref().map_or(Expires::Kept, Expires::At);
             let terms = Terms { permissions: change.as_ref(), seen: None, expires };
             items.push(Item { entry: entry.clone(), step: Step::Put(value, Condition::Absent), terms });
