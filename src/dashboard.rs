@@ -18,6 +18,7 @@ mod serve;
 mod session;
 pub mod team;
 
+mod wiped;
 use std::sync::Arc;
 
 use hyper_util::service::TowerToHyperService;

@@ -19,6 +19,7 @@ use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Failure, LONGEST_BODY};
+use crate::dashboard::wiped::{Wiped, extend};
 
 /// What a query says.
 pub(super) struct Asked<T>(pub(super) T);
@@ -66,22 +67,15 @@ fn length(headers: &HeaderMap) -> usize {
 }
 
 /// Reads a body into memory that is wiped.
-async fn whole(mut body: Body, length: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(length));
+async fn whole(mut body: Body, length: usize) -> Result<Wiped, Failure> {
+    let mut bytes = Wiped::new(Vec::with_capacity(length));
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         let frame = frame.map_err(|_| Failure::malformed("the request's body ended before its end"))?;
         let Ok(chunk) = frame.into_data() else { continue };
         if bytes.len() + chunk.len() > LONGEST_BODY {
             return Err(Failure::too_large("the request's body is longer than 48 MiB"));
         }
-        if bytes.len() + chunk.len() > bytes.capacity() {
-            // Growing in place would leave a copy behind.
-            let room = (2 * bytes.capacity()).max(bytes.len() + chunk.len());
-            let mut larger = Zeroizing::new(Vec::with_capacity(room));
-            larger.extend_from_slice(&bytes);
-            bytes = larger;
-        }
-        bytes.extend_from_slice(&chunk);
+        extend(&mut bytes, &chunk);
         // Where nobody else has a part of it.
         if let Ok(mut chunk) = chunk.try_into_mut() {
             chunk.as_mut().zeroize();

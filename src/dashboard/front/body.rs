@@ -9,9 +9,9 @@ use axum::body::{Body, Bytes};
 use axum::http::Response;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use zeroize::Zeroizing;
 
 use super::refusal::Refusal;
+use crate::dashboard::wiped::{Wiped, extend};
 
 /// How long a body may take to come, from somebody with a session: the longest one by a slow line.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -33,7 +33,7 @@ pub(super) async fn whole(mut incoming: Incoming, limits: Limits) -> Result<Byte
         return Err(Refusal::too_large(limit));
     }
     let reading = async {
-        let mut whole = Zeroizing::new(Vec::with_capacity(expected));
+        let mut whole = Wiped::new(Vec::with_capacity(expected));
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|_| Refusal::broken())?;
             let Ok(data) = frame.into_data() else { continue };
@@ -45,16 +45,6 @@ pub(super) async fn whole(mut incoming: Incoming, limits: Limits) -> Result<Byte
         Ok(Bytes::from_owner(whole))
     };
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| Err(Refusal::slow()))
-}
-
-/// Appends without leaving a copy behind where the buffer moves.
-fn extend(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
-    if whole.capacity() - whole.len() < data.len() {
-        let mut larger = Zeroizing::new(Vec::with_capacity((whole.len() + data.len()).next_power_of_two()));
-        larger.extend_from_slice(whole);
-        *whole = larger;
-    }
-    whole.extend_from_slice(data);
 }
 
 /// The bytes of a body that is in memory already.
