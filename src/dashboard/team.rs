@@ -13,6 +13,7 @@ mod account;
 mod descriptors;
 pub mod helper;
 mod helpers;
+mod places;
 mod process;
 
 use std::ffi::OsString;

@@ -2,8 +2,7 @@
 //!
 //! Invariants: a helper answers only while its ids and groups were the user's within [`FRESH`]; there are [`MOST`] at a time.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -12,6 +11,7 @@ use axum::http::{Request, Response};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
+use super::places::{Occupied, Places};
 use super::process::{Helper, Start};
 use super::{Account, Team};
 use crate::client::Mount;
@@ -32,15 +32,14 @@ const MOST: usize = 64;
 pub(in crate::dashboard) struct Helpers {
     start: Start,
     root: bool,
-    users: Mutex<HashMap<String, Arc<Slot>>>,
+    users: Places<Slot>,
 }
 
-/// A user's place.
-#[derive(Debug)]
+/// What stands in a user's place.
+#[derive(Debug, Default)]
 struct Slot {
     /// Held while one is started, so that there is one.
     helper: tokio::sync::Mutex<Option<Arc<Helper>>>,
-    used: Mutex<Instant>,
 }
 
 /// Why there is no answer for a user.
@@ -63,7 +62,7 @@ impl Helpers {
     pub(in crate::dashboard) fn new(team: &Team, mount: &Mount) -> std::io::Result<Helpers> {
         // They work in another directory.
         let start = Start { program: team.program.clone(), mount: std::path::absolute(mount.path())? };
-        Ok(Helpers { start, root: team.root, users: Mutex::default() })
+        Ok(Helpers { start, root: team.root, users: Places::new(MOST, IDLE) })
     }
 
     /// That the user may be answered.
@@ -92,12 +91,12 @@ impl Helpers {
 
     /// The user's helper, started where there is none, and anew where the user has other groups by now.
     async fn of(&self, user: &str) -> Result<Arc<Helper>, Trouble> {
-        let slot = self.slot(user)?;
+        let slot = self.users.of(user, Instant::now()).ok_or(Trouble::Full)?;
         let found = tokio::time::timeout(PATIENCE, self.renew(&slot, user)).await;
         match found {
             Ok(Ok(helper)) => Ok(helper),
             Ok(Err(trouble)) => {
-                self.table().remove(user);
+                self.users.give_up(user, &slot);
                 Err(trouble)
             }
             Err(_) => Err(Trouble::Untold),
@@ -131,53 +130,22 @@ impl Helpers {
         }
     }
 
-    /// The user's place, with that of somebody who was longest away given up where there are too many.
-    fn slot(&self, user: &str) -> Result<Arc<Slot>, Trouble> {
-        let mut users = self.table();
-        if !users.contains_key(user) && users.len() >= MOST {
-            let idle = users.iter().filter(|(_, slot)| !slot.is_busy()).min_by_key(|(_, slot)| slot.used());
-            let idle = idle.map(|(name, _)| name.clone()).ok_or(Trouble::Full)?;
-            users.remove(&idle);
-        }
-        let slot = users.entry(user.to_owned()).or_insert_with(|| Arc::new(Slot::new()));
-        slot.is_used();
-        Ok(Arc::clone(slot))
-    }
-
     /// From time to time: ends helpers that nobody needs, and what those still send whose users have lost groups.
     pub(in crate::dashboard) async fn look_after(&self) {
         loop {
             tokio::time::sleep(FRESH).await;
-            let all: Vec<_> = self.table().iter().map(|(name, slot)| (name.clone(), Arc::clone(slot))).collect();
-            for (user, slot) in all {
-                if slot.is_busy() {
-                    slot.is_used();
-                    slot.check(&user).await;
-                } else if slot.used().elapsed() > IDLE {
-                    self.table().remove(&user);
-                }
+            // All at once: one user's accounts may be slow to tell, and nobody else's groups wait for that.
+            let busy = self.users.look_through(Instant::now()).into_iter();
+            let checks: Vec<_> =
+                busy.map(|(user, slot)| tokio::spawn(async move { slot.check(&user).await })).collect();
+            for check in checks {
+                let _ = check.await;
             }
         }
     }
-
-    fn table(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Slot {
-    fn new() -> Slot {
-        Slot { helper: tokio::sync::Mutex::default(), used: Mutex::new(Instant::now()) }
-    }
-
-    fn used(&self) -> Instant {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_used(&self) {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
+impl Occupied for Slot {
     /// Whether something is being answered, or begun.
     fn is_busy(&self) -> bool {
         match self.helper.try_lock() {
@@ -190,7 +158,9 @@ impl Slot {
     async fn check(&self, user: &str) {
         let Some(helper) = self.helper.lock().await.clone() else { return };
         let asked = Instant::now();
+}
         let account = tokio::time::timeout(PATIENCE, look_up(user)).await;
+impl Slot {
         if account.is_ok_and(|account| account.is_ok_and(|account| account == helper.account)) {
             helper.is_as_of(asked);
             return;
