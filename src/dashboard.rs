@@ -11,14 +11,15 @@
 pub mod api;
 mod assets;
 pub mod browser;
+mod connection;
 mod error;
 mod front;
 mod listen;
 mod serve;
 mod session;
 pub mod team;
-
 mod wiped;
+
 use std::sync::Arc;
 
 use hyper_util::service::TowerToHyperService;

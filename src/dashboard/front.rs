@@ -16,8 +16,6 @@ mod hosts;
 mod refusal;
 mod shares;
 
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +36,7 @@ use self::shares::{Share, Shares};
 use super::api::LONGEST_BODY;
 use super::assets::{self, Asset};
 use super::browser::Redirect;
+use super::connection::Connection;
 use super::session::{IDLE, Sessions};
 
 /// The header that a session is in. A cookie would be sent to every port of the host.
@@ -71,15 +70,6 @@ pub(super) struct Front {
     long: Semaphore,
     shares: Shares,
     long_shares: Shares,
-}
-
-/// What is known of the connection that a request came by.
-#[derive(Debug)]
-pub(super) struct Connection {
-    /// The address that it comes from; a socket has none.
-    pub(super) peer: Option<IpAddr>,
-    /// That somebody with a session has used it.
-    pub(super) is_known: AtomicBool,
 }
 
 impl Front {
@@ -138,11 +128,11 @@ impl Front {
         self.is_own_page(host, request.method(), request.headers())?;
         let share = share(&self.shares, user)?;
         if path == "/api/session" && request.method() == Method::POST {
-            return self.open_session(user, request).await;
+            return self.open_session(connection, user, request).await;
         }
         let is_stream = path == STREAM;
         self.is_known(user, request.headers(), !is_stream)?;
-        connection.is_known.store(true, Ordering::Relaxed);
+        stays(connection)?;
         // Held until it is answered.
         let _turn = self.turn(user, request.body()).await?;
         let request = whole(request, LIMITS).await?;
@@ -189,11 +179,17 @@ impl Front {
         if open { Ok(()) } else { Err(Refusal::session(user)) }
     }
 
-    async fn open_session(&self, user: Option<&str>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    async fn open_session(
+        &self,
+        connection: &Connection,
+        user: Option<&str>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Refusal> {
         let request = whole(request, OF_TOKEN).await?;
         let shown = body::collected(request.into_body()).await;
         let shown: Shown = serde_json::from_slice(&shown).map_err(|_| Refusal::malformed(r#"{"token": "…"}"#))?;
         self.backend.admit(user, || self.sessions.is_token(&shown.token)).await?;
+        stays(connection)?;
         let session = self.sessions.open(user).map_err(|_| Refusal::internal())?;
         self.remove_redirect();
         Ok(refusal::json(&json!({ "session": *session, "idle_seconds": IDLE.as_secs() })))
@@ -212,6 +208,11 @@ struct Shown {
     /// Not needed where a proxy has named the user.
     #[serde(default)]
     token: String,
+}
+
+/// That a connection is kept for whoever has shown who they are: where it has to make room for others, nothing is begun by it.
+fn stays(connection: &Connection) -> Result<(), Refusal> {
+    if connection.welcome() { Ok(()) } else { Err(Refusal::no_room()) }
 }
 
 /// What one of several users takes of what they share.

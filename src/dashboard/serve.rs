@@ -1,11 +1,9 @@
 //! Connections: so many at a time, each with time limits, until a signal.
 //!
-//! Invariant: who hasn't shown a session holds a connection for [`STRANGER`] at most, however slowly it sends or reads.
+//! Invariant: whoever comes is let in as long as one of the connections is a stranger's.
 
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -13,20 +11,19 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::Error;
-use super::front::{Connection, Ended, Front};
+use super::connection::{Connections, Open};
+use super::front::{Ended, Front};
 use super::listen::{Listener, Stream};
 
-/// How many connections there are at a time; more wait.
+/// How many connections there are at a time; more take a stranger's place, or wait.
 const MOST: usize = 256;
 /// How long the head of a request may take, and a connection may rest.
 const HEAD: Duration = Duration::from_secs(10);
 /// How much of a request's head is read.
 const LONGEST_HEAD: usize = 32 * 1024;
-/// How long a connection lasts on which nobody has shown a session.
-const STRANGER: Duration = Duration::from_secs(20);
 /// How long answers that are on their way may take at the end.
 const LAST: Duration = Duration::from_secs(5);
 /// How long to wait where the system has no descriptor left.
@@ -69,12 +66,12 @@ async fn any(mut signals: Vec<Signal>) {
 }
 
 async fn accept(listener: &Listener, front: &Arc<Front>, connections: &GracefulShutdown, ended: &watch::Receiver<()>) {
-    let places = Arc::new(Semaphore::new(MOST));
+    let (places, all) = (Arc::new(Semaphore::new(MOST)), Connections::default());
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let serving = serve(stream, peer, Arc::clone(front), connections, ended.clone());
+                let Some(place) = place(&places, &all).await else { return };
+                let serving = serve(stream, all.open(peer), Arc::clone(front), connections, ended.clone());
                 tokio::spawn(async move {
                     serving.await;
                     drop(place);
@@ -85,16 +82,24 @@ async fn accept(listener: &Listener, front: &Arc<Front>, connections: &GracefulS
     }
 }
 
+/// A place for one more connection, a stranger's where there is no other.
+async fn place(places: &Arc<Semaphore>, all: &Connections) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        return Some(place);
+    }
+    all.make_room();
+    Arc::clone(places).acquire_owned().await.ok()
+}
+
 /// Answers what comes by a connection.
 fn serve(
     stream: Box<dyn Stream>,
-    peer: Option<IpAddr>,
+    open: Open,
     front: Arc<Front>,
     connections: &GracefulShutdown,
     ended: watch::Receiver<()>,
 ) -> impl Future<Output = ()> + use<> {
-    let known = Arc::new(Connection { peer, is_known: AtomicBool::new(false) });
-    let connection = Arc::clone(&known);
+    let connection = Arc::clone(&open.connection);
     let service = service_fn(move |request| {
         let (front, connection, ended) = (Arc::clone(&front), Arc::clone(&connection), ended.clone());
         async move { Ok::<_, std::convert::Infallible>(front.answer(&connection, request, at_end(ended)).await) }
@@ -102,14 +107,9 @@ fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(LONGEST_HEAD);
     let serving = connections.watch(http.serve_connection(TokioIo::new(stream), service));
-    async move {
-        let mut serving = pin!(serving);
-        let timely = tokio::time::timeout(STRANGER, serving.as_mut()).await;
-        if timely.is_err() && known.is_known.load(Ordering::Relaxed) {
-            // What a browser breaks off is nobody's failure.
-            let _ = serving.await;
-        }
-    }
+    // What a browser breaks off is nobody's failure.
+    let serving = async { drop(serving.await) };
+    async move { first(serving, open.connection.leaves()).await }
 }
 
 /// Done when the dashboard ends.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::Cases;
 use crate::fixture::{ALICE, BOB, Mount, PAYMENTS, ROOT, User};
-use crate::http::{Dashboard, answer, command};
+use crate::http::{Dashboard, Session, answer, command};
 
 pub const CASES: Cases = &[
     ("loopback_alone", loopback_alone),
@@ -152,6 +152,14 @@ fn without_a_mount_it_does_not_start() {
     Dashboard::with(&mount, &ME, &[named.to_str().unwrap()]).log_in().get("/api/about").is_good();
 }
 
+/// Whether the other side has ended a connection, or said anything.
+fn is_closed(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let ended = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).unwrap();
+    !ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
 fn many_strangers_keep_nobody_out() {
     let mount = Mount::new();
     let dashboard = Dashboard::start(&mount, &ME);
@@ -163,7 +171,15 @@ fn many_strangers_keep_nobody_out() {
         stream
     };
     let strangers: Vec<_> = (0..300).map(|_| begun()).collect();
+    // Somebody who is known already isn't sent off for anybody.
+    let mut stream = session.stream("/api/events");
+    assert_eq!(stream.next().unwrap()["kind"], "ready");
     session.get("/api/about").is_good();
+    // Nobody's time limit was waited for: those who came first went, as many as room was made for, and the others are there.
+    let gone = strangers.iter().filter(|stranger| is_closed(stranger)).count();
+    assert!((1..100).contains(&gone), "{gone} of 300 are gone");
+    session.post("/api/put", &Session::making("key", "x")).is_good();
+    assert_eq!(stream.next().unwrap()["key"], "key");
     // They were told that it took too long, or nothing; in any case they are gone.
     for mut stranger in strangers.into_iter().take(256) {
         let _ = stranger.write_all(b"\r\n");

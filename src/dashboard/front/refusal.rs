@@ -75,6 +75,12 @@ impl Refusal {
     pub(super) fn more_than_a_share() -> Refusal {
         let message = "you ask for too much at once: let some of it end, or close some tabs, and try again";
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).and_closes()
+    /// For a connection that is closed at this moment: hardly anybody reads it.
+    pub(super) fn no_room() -> Refusal {
+        let message = "too many come at once: try again; nothing was done";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).and_closes()
+    }
+
     }
 
     pub(super) fn method(allow: &'static str) -> Refusal {
