@@ -22,6 +22,7 @@ pub const CASES: Cases = &[
     ("bodies_have_an_end", bodies_have_an_end),
     ("files_are_compressed_for_who_takes_that", files_are_compressed_for_who_takes_that),
     ("each_answer_has_the_headers", each_answer_has_the_headers),
+    ("what_is_no_request_gets_a_status_and_no_more", what_is_no_request_gets_a_status_and_no_more),
 ];
 
 const ME: User<'static> = User(ALICE, ALICE, &[]);
@@ -356,4 +357,35 @@ fn files_are_compressed_for_who_takes_that() {
     let taking = [session.headers().as_slice(), &[("Accept-Encoding", "gzip")]].concat();
     let answer = dashboard.request("GET /api/about HTTP/1.1", &taking, b"");
     assert!(answer.header("content-encoding").is_none() && answer.json().is_object());
+}
+
+/// What the HTTP library refuses before there is a request: it answers itself, so there is nothing in it that headers could guard.
+fn what_is_no_request_gets_a_status_and_no_more() {
+    let mount = Mount::new();
+    let dashboard = Dashboard::start(&mount, &ME);
+    let head = |line: &str| format!("GET / HTTP/1.1\r\nHost: {}\r\n{line}\r\n\r\n", dashboard.host());
+    let long = head(&format!("X: {}", "<img src=x>".repeat(40_000)));
+    for (request, status) in [
+        ("<img src=x onerror=alert(1)>\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/9.9\r\n\r\n".to_owned(), 400),
+        (head("<img src=x>"), 400),
+        (head("Content-Length: <img>"), 400),
+        (long, 431),
+    ] {
+        let answer = dashboard.raw(&request);
+        assert_eq!((answer.status, answer.text().as_str()), (status, ""), "{:.60}", request);
+        let names: Vec<_> = answer.headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(names.iter().all(|name| ["connection", "content-length", "date"].contains(name)), "{names:?}");
+        assert_eq!(answer.header("content-length"), Some("0"));
+    }
+    // A body that breaks its own form is found by what reads it: an answer as any other.
+    let session = dashboard.log_in();
+    let headers = [session.headers().as_slice(), &[("Transfer-Encoding", "chunked")]].concat();
+    let broken = [written("POST /api/put HTTP/1.1", &headers, b""), b"<img>\r\n".to_vec()].concat();
+    let answer = dashboard.raw(broken);
+    answer.is_refused(400, "malformed");
+    assert_eq!(
+        (answer.header("cache-control"), answer.header("x-content-type-options")),
+        (Some("no-store"), Some("nosniff"))
+    );
 }
