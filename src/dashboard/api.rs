@@ -5,6 +5,7 @@
 //!   read both.
 //! - What changes something says what it was decided on, and is refused where that is another by now.
 //! - A call waits for the mount in a thread of its own and holds up no other; so many wait at once, and more are refused.
+//!   Nobody waits for a mount that answers nothing.
 //!
 //! It deliberately knows nothing of sessions, hosts and origins: who reaches it was let in by what stands in front.
 
@@ -18,6 +19,7 @@ mod events;
 mod failure;
 mod keys;
 mod past;
+mod pulse;
 mod select;
 mod several;
 mod shapes;
@@ -35,6 +37,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 pub use self::failure::Failure;
+use self::pulse::Pulse;
 use crate::client::{Mount, Scope, Wanted};
 
 /// So many calls wait for the mount at once.
@@ -56,6 +59,7 @@ pub struct Api(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     mount: Mount,
+    pulse: Arc<Pulse>,
     /// Whether each of several people has a process like this.
     team: bool,
     workers: Arc<Semaphore>,
@@ -77,6 +81,7 @@ pub fn team_router(mount: Mount) -> Router {
 fn with(mount: Mount, team: bool) -> Router {
     let semaphore = |permits| Arc::new(Semaphore::new(permits));
     let shared = Shared {
+        pulse: Pulse::new(mount.clone()),
         mount,
         team,
         workers: semaphore(WORKERS),
@@ -122,15 +127,18 @@ impl Api {
         &self,
         call: impl FnOnce(&Api) -> Result<T, Failure> + Send + 'static,
     ) -> Result<Response, Failure> {
-        let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else { return Err(Failure::busy()) };
-        let Ok(worker) = Arc::clone(&self.0.workers).acquire_owned().await else { return Err(Failure::busy()) };
         let api = self.clone();
-        let work = move || {
-            // Given back when the work is done, also where nobody waits for it any more.
-            let _permits = (place, worker);
-            call(&api).map(|answer| text(&answer))
-        };
-        let text = tokio::task::spawn_blocking(work).await.map_err(|_| Failure::internal())??;
+        let text = self.0.pulse.patiently(async {
+            let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else { return Err(Failure::busy()) };
+            let Ok(worker) = Arc::clone(&self.0.workers).acquire_owned().await else { return Err(Failure::busy()) };
+            let work = move || {
+                // Given back when the work is done, also where nobody waits for it any more.
+                let _permits = (place, worker);
+                call(&api).map(|answer| text(&answer))
+            };
+            tokio::task::spawn_blocking(work).await.map_err(|_| Failure::internal())?
+        });
+        let text = text.await?;
         Ok(([(CONTENT_TYPE, "application/json")], text?).into_response())
     }
 }

@@ -15,7 +15,7 @@ pub const CASES: Cases = &[
     ("a_mount_that_goes_ends_them", a_mount_that_goes_ends_them),
 ];
 
-fn follow(session: &Session<'_>, query: &str) -> Stream {
+pub fn follow(session: &Session<'_>, query: &str) -> Stream {
     let mut stream = session.stream(&format!("/api/events{query}"));
     assert_eq!(stream.status, 200);
     assert_eq!(stream.next().unwrap()["kind"], "ready");
@@ -69,17 +69,18 @@ fn a_place_in_the_stream() {
     session.get("/api/events?cursor=x").is_refused(400, "malformed");
 }
 
+/// How many streams of the mount's a process has open.
+pub fn open(process: u32) -> usize {
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+    targets.filter(|at| at.ends_with(".keyfs/events")).count()
+}
+
 fn streams_end_and_are_few() {
     let mount = Mount::new();
     let mut dashboard = Dashboard::start(&mount, &IN_PAYMENTS);
     let pid = dashboard.pid();
-    let open = || {
-        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-        files
-            .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
-            .filter(|at| at.ends_with(".keyfs/events"))
-            .count()
-    };
+    let open = || open(pid);
     let session = dashboard.log_in();
     let mut streams: Vec<_> = (0..64).map(|_| follow(&session, "")).collect();
     session.get("/api/events").is_refused(503, "unavailable");

@@ -11,6 +11,7 @@ mod events;
 #[path = "../mount/fixture.rs"]
 mod fixture;
 mod front;
+mod hangs;
 #[path = "../mount/harness.rs"]
 mod harness;
 mod http;
@@ -47,6 +48,7 @@ const FAMILIES: &[Family] = &[
     Family::mounting("events", events::CASES),
     Family::mounting("places", places::CASES),
     Family::mounting("limits", limits::CASES),
+    Family::mounting("hangs", hangs::CASES),
 ];
 
 /// The program under test, where every user reaches it.

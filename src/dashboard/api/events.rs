@@ -67,16 +67,19 @@ enum Line<'l> {
 }
 
 pub(super) async fn events(State(api): State<Api>, Asked(from): Asked<From>) -> Result<Response, Failure> {
-    let Ok(place) = Arc::clone(&api.0.streams).try_acquire_owned() else { return Err(Failure::too_many_streams()) };
     let (sender, receiver) = channel(LINES);
     let opened = api.clone();
-    // The place is the thread's: one that waits for the mount has it for as long, also where nobody waits for it any more.
-    let open = move || -> Result<_, Failure> {
-        let scopes = opened.mount().scopes()?;
-        let scope = scopes.first().ok_or_else(Failure::internal)?;
-        Ok((Watch::open_for_a_time(scope, from.cursor)?, place))
-    };
-    let (watch, place) = tokio::task::spawn_blocking(open).await.map_err(|_| Failure::internal())??;
+    let opening = api.0.pulse.patiently(async {
+        let Ok(place) = Arc::clone(&api.0.streams).try_acquire_owned() else { return Err(Failure::too_many_streams()) };
+        // The place is the thread's: one that waits for the mount has it for as long, also where nobody waits for it any more.
+        let open = move || -> Result<_, Failure> {
+            let scopes = opened.mount().scopes()?;
+            let scope = scopes.first().ok_or_else(Failure::internal)?;
+            Ok((Watch::open_for_a_time(scope, from.cursor)?, place))
+        };
+        tokio::task::spawn_blocking(open).await.map_err(|_| Failure::internal())?
+    });
+    let (watch, place) = opening.await?;
     tokio::task::spawn_blocking(move || {
         let _place = place;
         Follower { sender, names: HashMap::new() }.follow(watch, from.cursor);

@@ -2,6 +2,8 @@
 //!
 //! Invariant: no line holds a value; they are the client's own.
 
+use std::path::Path;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -55,6 +57,15 @@ impl Failure {
 
     pub(super) fn busy() -> Failure {
         let message = "the mount answers too slowly for all that is asked of it; try again in a moment";
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
+    pub(super) fn silent(mount: &Path, seconds: u64) -> Failure {
+        let mount = mount.display();
+        let message = format!(
+            "the mount {mount} has not answered for {seconds} seconds: its daemon is stopped, or waits for its disk; what was sent \
+             just now may still be done once it goes on, so look before you send it again"
+        );
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
     }
 

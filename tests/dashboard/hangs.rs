@@ -1,0 +1,111 @@
+//! A mount whose daemon answers nothing for a while: whoever asks is told, nothing piles up, and all goes on afterwards.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::Cases;
+use crate::events::{follow, open};
+use crate::fixture::{ALICE, Mount, PAYMENTS, User, run, wait_for};
+use crate::http::{Dashboard, Session};
+use crate::team::team;
+
+pub const CASES: Cases = &[
+    ("a_mount_that_hangs_is_said_and_goes_on", a_mount_that_hangs_is_said_and_goes_on),
+    ("a_teams_users_are_told_too", a_teams_users_are_told_too),
+];
+
+const ME: User<'static> = User(ALICE, ALICE, &[PAYMENTS]);
+
+/// A mount's daemon that is stopped until this goes.
+struct Stopped(u32);
+
+impl Stopped {
+    fn daemon(mount: &Mount) -> Stopped {
+        let stopped = Stopped(mount.pid());
+        stopped.send("STOP");
+        stopped
+    }
+
+    fn send(&self, signal: &str) {
+        run(Command::new("kill").args(["-s", signal, &self.0.to_string()]));
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // Ours until the mount goes, which comes later.
+        self.send("CONT");
+    }
+}
+
+/// That a call is refused since the mount is silent.
+#[track_caller]
+fn is_told(session: &Session<'_>, path: &str) {
+    let error = session.get(path).is_refused(503, "unavailable");
+    assert!(error["message"].as_str().unwrap().contains("has not answered for 10 seconds"), "{error}");
+}
+
+fn threads(process: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/task")).unwrap().count()
+}
+
+fn a_mount_that_hangs_is_said_and_goes_on() {
+    let mount = Mount::new();
+    let dashboard = Dashboard::start(&mount, &ME);
+    let session = dashboard.log_in();
+    session.post("/api/put", &Session::making("made", "value")).is_good();
+    let mut stream = follow(&session, "");
+    let stopped = Stopped::daemon(&mount);
+    // More than there are threads for, and streams that can't begin.
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| is_told(&session, "/api/about"));
+        }
+        for _ in 0..3 {
+            scope.spawn(|| is_told(&session, "/api/events"));
+        }
+    });
+    // Whoever comes now is told at once, and takes no further thread.
+    let (begun, before) = (Instant::now(), threads(dashboard.pid()));
+    for _ in 0..100 {
+        is_told(&session, "/api/keys?environment=dev&tree=variables");
+    }
+    is_told(&session, "/api/events");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(threads(dashboard.pid()) <= before);
+    assert_eq!(dashboard.request("GET / HTTP/1.1", &dashboard.of_page(), b"").status, 200);
+    drop(stopped);
+    wait_for("an answer", || session.get("/api/about").status == 200);
+    session.has("made", Some("value"));
+    session.post("/api/put", &Session::making("later", "x")).is_good();
+    assert_eq!(std::iter::from_fn(|| stream.next()).find(|line| line["kind"] == "change").unwrap()["key"], "later");
+    // The streams that nobody waited for have given their places back.
+    wait_for("the streams that were given up", || open(dashboard.pid()) == 1);
+    let _others: Vec<_> = (1..64).map(|_| follow(&session, "")).collect();
+    let error = session.get("/api/events").is_refused(503, "unavailable");
+    assert!(error["message"].as_str().unwrap().starts_with("64 pages"), "{error}");
+}
+
+fn a_teams_users_are_told_too() {
+    let mount = Mount::new();
+    let dashboard = team(&mount, &[]);
+    let alice = dashboard.log_in_as("alice");
+    alice.get("/api/about").is_good();
+    let stopped = Stopped::daemon(&mount);
+    // One who comes only now is let in all the same.
+    let bob = dashboard.log_in_as("bob");
+    std::thread::scope(|scope| {
+        for session in [&alice, &bob] {
+            scope.spawn(|| is_told(session, "/api/about"));
+            scope.spawn(|| is_told(session, "/api/events"));
+        }
+    });
+    for session in [&alice, &bob] {
+        is_told(session, "/api/about");
+    }
+    drop(stopped);
+    for session in [&alice, &bob] {
+        wait_for("an answer", || session.get("/api/about").status == 200);
+        follow(session, "");
+    }
+}
