@@ -4,7 +4,8 @@
 //! - Nothing is answered, the page's files included, for a host that isn't on the list: a foreign name that leads here belongs
 //!   to somebody else's page.
 //! - The API hears only of requests with a session, and of changes only from this very page.
-//! - Of several users none holds so much that nothing is left for the others.
+//! - Of several users none holds so much that nothing is left for the others. What one asked for counts as long as it is being
+//!   done, also where nobody waits for the answer any more.
 //! - Every answer has the headers that keep a browser from storing, guessing, framing and sharing it.
 //!
 //! It deliberately looks into no body but that of a new session, and writes none down.
@@ -16,7 +17,7 @@ mod hosts;
 mod refusal;
 mod shares;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -25,7 +26,7 @@ use axum::http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(super) use self::backend::Backend;
 pub(super) use self::body::Ended;
@@ -60,6 +61,9 @@ const LONG_OF_ONE_USER: usize = 2;
 /// Of what opens a session.
 const OF_TOKEN: Limits = Limits { told: 4096, untold: 4096 };
 
+/// What a longer body has, of its user's and of all.
+type Turn = (Option<Share>, OwnedSemaphorePermit);
+
 /// What stands in front.
 #[derive(Debug)]
 pub(super) struct Front {
@@ -67,7 +71,7 @@ pub(super) struct Front {
     sessions: Sessions,
     backend: Backend,
     redirect: Mutex<Option<Redirect>>,
-    long: Semaphore,
+    long: Arc<Semaphore>,
     shares: Shares,
     long_shares: Shares,
 }
@@ -79,7 +83,7 @@ impl Front {
             sessions,
             backend,
             redirect: Mutex::default(),
-            long: Semaphore::new(LONG_AT_ONCE),
+            long: Arc::new(Semaphore::new(LONG_AT_ONCE)),
             shares: Shares::new(OF_ONE_USER),
             long_shares: Shares::new(LONG_OF_ONE_USER),
         }
@@ -96,7 +100,7 @@ impl Front {
 
     /// The answer to a request, whatever it is.
     pub(super) async fn answer(
-        &self,
+        self: &Arc<Front>,
         connection: &Connection,
         request: Request<Incoming>,
         ended: Ended,
@@ -109,7 +113,7 @@ impl Front {
     }
 
     async fn pass(
-        &self,
+        self: &Arc<Front>,
         connection: &Connection,
         request: Request<Incoming>,
         ended: Ended,
@@ -133,19 +137,36 @@ impl Front {
         let is_stream = path == STREAM;
         self.is_known(user, request.headers(), !is_stream)?;
         stays(connection)?;
-        // Held until it is answered.
-        let _turn = self.turn(user, request.body()).await?;
+        let turn = self.turn(user, request.body()).await?;
         let request = whole(request, LIMITS).await?;
-        let mut response = self.backend.call(user, request).await?;
+        let mut response = self.call(user, request, share, turn).await?;
         if is_stream {
             response = body::until(response, Box::pin(tokio::time::sleep(LONGEST_STREAM)));
         }
-        let ended = async move {
-            // The answer is under way as long as this is.
-            let _share = share;
-            ended.await;
-        };
-        Ok(body::until(response, Box::pin(ended)))
+        Ok(body::until(response, ended))
+    }
+
+    /// Has a call made, in a task of its own: what it takes of what is shared it has until it is made, also where whoever asked
+    /// is gone by then.
+    async fn call(
+        self: &Arc<Front>,
+        user: Option<&str>,
+        request: Request<Body>,
+        share: Option<Share>,
+        turn: Option<Turn>,
+    ) -> Result<Response<Body>, Refusal> {
+        let (front, user) = (Arc::clone(self), user.map(str::to_owned));
+        let made = tokio::spawn(async move {
+            let response = front.backend.call(user.as_deref(), request).await?;
+            drop(turn);
+            let under_way = async move {
+                // As long as the answer is.
+                let _share = share;
+                std::future::pending().await
+            };
+            Ok(body::until(response, Box::pin(under_way)))
+        });
+        made.await.map_err(|_| Refusal::internal())?
     }
 
     /// That a request comes from the page that this program served, as the browser says. Reads are held to it where the browser
@@ -160,16 +181,12 @@ impl Front {
     }
 
     /// Waits for a long body's turn.
-    async fn turn(
-        &self,
-        user: Option<&str>,
-        body: &Incoming,
-    ) -> Result<Option<(Option<Share>, SemaphorePermit<'_>)>, Refusal> {
+    async fn turn(&self, user: Option<&str>, body: &Incoming) -> Result<Option<Turn>, Refusal> {
         if body.size_hint().lower() <= ORDINARY as u64 {
             return Ok(None);
         }
         let share = share(&self.long_shares, user)?;
-        let turn = self.long.acquire().await.map_err(|_| Refusal::internal())?;
+        let turn = Arc::clone(&self.long).acquire_owned().await.map_err(|_| Refusal::internal())?;
         Ok(Some((share, turn)))
     }
 

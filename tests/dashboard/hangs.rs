@@ -1,17 +1,19 @@
 //! A mount whose daemon answers nothing for a while: whoever asks is told, nothing piles up, and all goes on afterwards.
 
+use std::io::{BufReader, Write};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::Cases;
 use crate::events::{follow, open};
 use crate::fixture::{ALICE, Mount, PAYMENTS, User, run, wait_for};
-use crate::http::{Dashboard, Session};
+use crate::http::{Dashboard, Session, answer, written};
 use crate::team::team;
 
 pub const CASES: Cases = &[
     ("a_mount_that_hangs_is_said_and_goes_on", a_mount_that_hangs_is_said_and_goes_on),
     ("a_teams_users_are_told_too", a_teams_users_are_told_too),
+    ("what_nobody_waits_for_counts_until_it_is_done", what_nobody_waits_for_counts_until_it_is_done),
 ];
 
 const ME: User<'static> = User(ALICE, ALICE, &[PAYMENTS]);
@@ -108,4 +110,34 @@ fn a_teams_users_are_told_too() {
         wait_for("an answer", || session.get("/api/about").status == 200);
         follow(session, "");
     }
+}
+
+/// A user's share isn't got back by going away: the work goes on.
+fn what_nobody_waits_for_counts_until_it_is_done() {
+    let mount = Mount::new();
+    let dashboard = team(&mount, &[]);
+    let (alice, bob) = (dashboard.log_in_as("alice"), dashboard.log_in_as("bob"));
+    alice.get("/api/about").is_good();
+    let stopped = Stopped::daemon(&mount);
+    let request = written("GET /api/about HTTP/1.1", &alice.headers(), b"");
+    let begun = |_| {
+        let mut connection = dashboard.connect();
+        connection.write_all(&request).unwrap();
+        connection
+    };
+    let mut begun: Vec<_> = (0..60).map(begun).collect();
+    let is_too_much = |answer: crate::http::Answer| {
+        let error = answer.is_refused(503, "unavailable");
+        assert!(error["message"].as_str().unwrap().contains("too much at once"), "{error}");
+    };
+    // The share is taken once the last of them is refused.
+    is_too_much(answer(&mut BufReader::new(begun.pop().unwrap())).unwrap());
+    drop(begun);
+    for _ in 0..20 {
+        is_too_much(alice.get("/api/about"));
+    }
+    // Another's is another's.
+    is_told(&bob, "/api/about");
+    drop(stopped);
+    wait_for("an answer", || alice.get("/api/about").status == 200);
 }

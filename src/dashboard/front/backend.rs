@@ -81,6 +81,7 @@ fn told(user: &str, trouble: Trouble) -> Refusal {
         Trouble::Root => warn!("a request of '{user}' was refused: that is root, and --allow-root isn't given"),
         Trouble::Untold => error!("a request of '{user}' was refused: the system doesn't say who that is"),
         Trouble::Full => error!("a request of '{user}' was refused: every helper is busy"),
+        Trouble::Silent => error!("the helper of '{user}' doesn't answer"),
         Trouble::Broken => error!("the helper of '{user}' can't be started, or has ended"),
     }
     Refusal::trouble(trouble)

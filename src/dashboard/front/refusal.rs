@@ -69,18 +69,21 @@ impl Refusal {
             Trouble::Untold => later("the machine doesn't say who you are at present: try again in a moment"),
             Trouble::Full => later("too many people use the dashboard at present: try again in a moment"),
             Trouble::Broken => later("the process that works for you has ended: try again"),
+            Trouble::Silent => later(
+                "the process that works for you has not answered for ten minutes: look whether it was done before you try again",
+            ),
         }
     }
 
-    pub(super) fn more_than_a_share() -> Refusal {
-        let message = "you ask for too much at once: let some of it end, or close some tabs, and try again";
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).and_closes()
     /// For a connection that is closed at this moment: hardly anybody reads it.
     pub(super) fn no_room() -> Refusal {
         let message = "too many come at once: try again; nothing was done";
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).and_closes()
     }
 
+    pub(super) fn more_than_a_share() -> Refusal {
+        let message = "you ask for too much at once: let some of it end, or close some tabs, and try again";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).and_closes()
     }
 
     pub(super) fn method(allow: &'static str) -> Refusal {

@@ -22,6 +22,8 @@ use crate::id::Uid;
 const FRESH: Duration = Duration::from_secs(5);
 /// How long the system may take to say it, and a helper to begin.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a helper may take over one call: it says by itself when the mount is silent, so that this is for one that is stopped.
+const LONGEST_CALL: Duration = Duration::from_secs(600);
 /// How long a helper stays that nobody needs.
 const IDLE: Duration = Duration::from_secs(300);
 /// How many there are at a time.
@@ -55,6 +57,8 @@ pub(in crate::dashboard) enum Trouble {
     Full,
     /// There is no helper, or it ended instead of answering.
     Broken,
+    /// It doesn't answer.
+    Silent,
 }
 
 impl Helpers {
@@ -80,7 +84,8 @@ impl Helpers {
         let stream = helper.connect().and_then(tokio::net::UnixStream::from_std).map_err(|_| Trouble::Broken)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| Trouble::Broken)?;
         tokio::spawn(connection);
-        let answer = sender.send_request(bare(request)).await.map_err(|_| Trouble::Broken)?;
+        let answered = tokio::time::timeout(LONGEST_CALL, sender.send_request(bare(request))).await;
+        let answer = answered.map_err(|_| Trouble::Silent)?.map_err(|_| Trouble::Broken)?;
         let mut retired = helper.retired();
         let ended = Box::pin(async move {
             while retired.changed().await.is_ok() {}
@@ -153,14 +158,14 @@ impl Occupied for Slot {
             Err(_) => true,
         }
     }
+}
 
+impl Slot {
     /// Ends what its helper sends where that is no longer the user's, or the system doesn't say.
     async fn check(&self, user: &str) {
         let Some(helper) = self.helper.lock().await.clone() else { return };
         let asked = Instant::now();
-}
         let account = tokio::time::timeout(PATIENCE, look_up(user)).await;
-impl Slot {
         if account.is_ok_and(|account| account.is_ok_and(|account| account == helper.account)) {
             helper.is_as_of(asked);
             return;
