@@ -105,6 +105,42 @@ kit.test("parts of the page that don't come are told, and asked for again", asyn
   await page.getByRole("region", { name: "Removed keys" }).waitFor();
 });
 
+/** Has the page miss what is done meanwhile: its stream ends, and the next says that some of it is lost. */
+async function missing(page, done) {
+  const ended = page.waitForEvent("requestfailed", (request) => request.url().includes("/api/events"));
+  const hide = (is) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, is);
+  await page.locator(".connection[data-state='live']").waitFor();
+  await hide(true);
+  await ended;
+  await done();
+  const lost = ["ready", "lost"].map((kind) => `${JSON.stringify({ kind, cursor: null })}\n`).join("");
+  await page.route("**/api/events*", (route) => route.fulfill({ contentType: "application/x-ndjson", body: lost }), { times: 1 });
+  await hide(false);
+}
+
+kit.test("removed keys are looked at anew where changes may have been missed", { open: "dev/variables/removed" }, async ({ page }) => {
+  await page.locator(".removed-count", { hasText: /key/ }).waitFor();
+  // This change is told, and the list asked for because of it, before one is missed.
+  const asked = page.waitForResponse((response) => response.url().includes("/api/removed"));
+  await kit.sh("echo 1 > dev/variables/missed");
+  await asked;
+  await missing(page, () => kit.sh("rm dev/variables/missed"));
+  await page.locator(".removed-row code", { hasText: "missed" }).waitFor();
+});
+
+kit.test("a history that is open is looked at anew where changes may have been missed", { open: "dev/variables" }, async (tab) => {
+  const { page } = tab;
+  await kit.sh("echo one > dev/variables/logged");
+  await page.evaluate(() => { import("/page/history.js").then(({ openHistory }) => openHistory("logged")); });
+  await tab.dialog.getByText("version 1").first().waitFor();
+  await missing(page, () => kit.sh("echo two > dev/variables/logged"));
+  await tab.dialog.getByText("version 2").first().waitFor();
+  await kit.sh("rm dev/variables/logged");
+});
+
 test("a dashboard that was started anew is told, and its new link takes the place of the old one with nothing lost", async () => {
   let dashboard = await kit.mount.dashboard("alice");
   const tab = await kit.tab({ dashboard, open: "dev/variables" });

@@ -9,7 +9,7 @@ import { ApiError, get, post } from "./api.js";
 import { openDialog } from "./dialog.js";
 import { diffView, tally } from "./diff.js";
 import { isProtected } from "./form-model.js";
-import { onChange, onLost } from "./live.js";
+import { onChange, onConnection, onLost } from "./live.js";
 import { named, valued } from "./names.js";
 import { spelled } from "./spelling.js";
 import { state } from "./state.js";
@@ -49,9 +49,14 @@ class History {
   open() {
     const { key, environment, tree } = this.#what;
     this.#dialog = openDialog({ title: html`History of ${named(key)}`, body: () => this.#body(), leave: () => !this.#busy, size: "wide" });
-    this.#ends.push(onLost(() => this.#heard()), onChange((change) => {
+    const heard = (change) => {
       if (change.environment === environment && change.tree === tree && (change.key === key || change.to === key)) this.#heard();
-    }));
+    };
+    this.#ends.push(
+      onChange(heard),
+      onLost(() => this.#heard()),
+      onConnection(({ state: now }) => { if (now === "live" && this.#problem !== "") this.#load(); }),
+    );
     this.#dialog.element.addEventListener("close", () => { for (const end of this.#ends.splice(0)) end(); });
     this.#load();
   }
@@ -73,6 +78,7 @@ class History {
     try {
       this.#log = await get("/api/history", this.#what);
       this.#isOld = false;
+      this.#problem = "";
       if (!this.#secret) await this.#sumUp();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

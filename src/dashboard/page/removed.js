@@ -7,7 +7,7 @@
 
 import { ApiError, get } from "./api.js";
 import { openHistory } from "./history.js";
-import { onChange, onLost } from "./live.js";
+import { onChange, onConnection, onLost } from "./live.js";
 import { named } from "./names.js";
 import { restore } from "./remove.js";
 import { spelled } from "./spelling.js";
@@ -61,9 +61,14 @@ class Removed extends HTMLElement {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#load(), PAUSE);
     };
-    this.#ends.push(onLost(later), onChange(({ environment, tree }) => {
+    const heard = ({ environment, tree }) => {
       if (environment === this.#where.environment && tree === this.#where.tree) later();
-    }));
+    };
+    this.#ends.push(
+      onChange(heard),
+      onLost(later),
+      onConnection(({ state: now }) => { if (now === "live" && this.#problem !== "") this.#load(); }),
+    );
     narrow.addEventListener("change", this.#redraw);
     this.#load();
   }
