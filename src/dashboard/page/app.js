@@ -6,11 +6,11 @@
 
 import { get, ApiError } from "./api.js";
 import { setFocusHome } from "./dialog.js";
-import { begin, onSession } from "./session.js";
+import { begin, onSession, onWrongLink } from "./session.js";
 import { KeysView } from "./list.js";
 import { onConnection, onLost, start } from "./live.js";
 import { named } from "./names.js";
-import { askForLink } from "./renew.js";
+import { askForLink, endAsking } from "./renew.js";
 import { spelled } from "./spelling.js";
 import { addressOf, environment, follow, set, state, subscribe } from "./state.js";
 import { nextTheme, theme } from "./theme.js";
@@ -173,7 +173,13 @@ async function first() {
 
 async function main() {
   document.getElementById("app").replaceChildren();
-  onSession((has) => { if (!has) askForLink(); });
+  onSession((has) => {
+    if (!has) return askForLink();
+    endAsking();
+    // It may be of another start, with other rights.
+    if (state.about !== null) about().then(draw, () => {});
+  });
+  onWrongLink((why) => toast(why, { kind: "failed" }));
   if (!(await begin())) askForLink({ hadOne: false });
   await first();
   follow();

@@ -8,6 +8,12 @@ import { html, nothing } from "./vendor/lit-html.js";
 
 let dialog = null;
 
+/** There is a session again: nothing is to be asked for. */
+export function endAsking() {
+  dialog?.close();
+  dialog = null;
+}
+
 /** `hadOne`: whether this tab had a session before. */
 export function askForLink({ hadOne = true } = {}) {
   if (dialog !== null) return;
@@ -18,12 +24,7 @@ export function askForLink({ hadOne = true } = {}) {
     dialog.update();
     await ask();
     busy = false;
-    if (session() === null) dialog.update();
-    else done();
-  };
-  const done = () => {
-    dialog.close();
-    dialog = null;
+    if (dialog !== null) dialog.update();
   };
   const take = async (event) => {
     event.preventDefault();
@@ -37,9 +38,8 @@ export function askForLink({ hadOne = true } = {}) {
       problem = await exchange(token).then(() => "", (error) => error.message);
       busy = false;
     }
-    if (session() !== null) {
+    if (dialog === null) {
       field.value = "";
-      done();
       return;
     }
     dialog.update();

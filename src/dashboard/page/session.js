@@ -5,6 +5,9 @@
 // - The session is kept for this tab alone, in sessionStorage.
 // - Whoever waits for a session goes on when there is one; nothing that was typed is touched meanwhile.
 // - A session ends by its own refusal alone: neither an answer to one before it nor a link that leads nowhere ends it.
+// - A link that is pasted into the address of the running page changes nothing of what is looked at and typed, right or wrong.
+
+import { addressOf, state } from "./state.js";
 
 const PLACE = "keyfs.session";
 
@@ -18,7 +21,7 @@ let isOfLink = false;
 let given = -Infinity;
 let why = null;
 let waiting = [];
-const heard = new Set();
+const heard = new Set(), refused = new Set();
 
 /** The session, or null. */
 export const session = () => current;
@@ -32,25 +35,32 @@ export function onSession(f) {
   return () => heard.delete(f);
 }
 
+/** Calls `f` with what is wrong with a link that was pasted into the address. */
+export function onWrongLink(f) {
+  refused.add(f);
+  return () => refused.delete(f);
+}
+
 /** Takes what there is: a token in the address, the session of this tab, or one that the server gives without asking. */
 export async function begin() {
   const token = tokenIn(location.hash);
   if (token !== null) history.replaceState(null, "", location.pathname);
   current = read();
-  // Before whoever takes the address for what is looked at, and would replace it.
-  addEventListener("popstate", takePasted);
-  addEventListener("hashchange", takePasted);
   if (token !== null) await exchange(token).catch(() => {});
   if (current === null) await take();
   return current !== null;
 }
 
+// Before whoever takes the address for what is looked at, or a change of it for a step back: this file is the first to listen.
+for (const event of ["popstate", "hashchange"]) addEventListener(event, takePasted);
+
 /** A link that came into the address of the page as it is. */
-function takePasted() {
+function takePasted(event) {
   const pasted = tokenIn(location.hash);
   if (pasted === null) return;
-  history.replaceState(null, "", location.pathname);
-  exchange(pasted).then(() => location.reload(), () => { if (current === null) tell(); });
+  event.stopImmediatePropagation();
+  history.replaceState(null, "", state.about === null ? location.pathname : addressOf());
+  exchange(pasted).catch(({ message }) => { for (const f of refused) f(message); });
 }
 
 /** Takes what is given without a link: behind a proxy that has named the user, nothing is to be shown. */
