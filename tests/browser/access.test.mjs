@@ -20,7 +20,7 @@ for (const [name, show] of Object.entries(SCENES)) {
   kit.test(`axe finds nothing in ${name}`, { open: "dev/secrets" }, async (tab) => {
     await show(tab);
     const found = [];
-    for (const [width, height, scheme] of [[1280, 800, "light"], [390, 844, "dark"]]) {
+    for (const [width, height, scheme] of [[1280, 800, "light"], [1280, 800, "dark"], [360, 740, "dark"], [3840, 2160, "light"]]) {
       await tab.page.setViewportSize({ width, height });
       await tab.page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
       await tab.painted();

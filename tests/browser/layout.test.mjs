@@ -1,4 +1,4 @@
-// From 360 pixels to 4K: nothing is cut, nothing must be scrolled sideways.
+// From 360 pixels to 4K, and at 200 % of 1280: nothing is cut, nothing must be scrolled sideways.
 
 import assert from "node:assert/strict";
 import { start } from "./kit.mjs";
@@ -6,7 +6,7 @@ import { SCENES, seed } from "./scenes.mjs";
 
 const kit = await start({ seed });
 
-const SIZES = [[360, 640], [390, 844], [768, 1024], [1280, 800], [1920, 1080], [3840, 2160]];
+const SIZES = [[360, 640], [390, 844], [640, 400], [768, 1024], [1280, 800], [1920, 1080], [3840, 2160]];
 
 /** What reaches beyond what can be seen of it, in words. */
 function cut() {

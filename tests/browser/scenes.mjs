@@ -30,6 +30,13 @@ export async function call(tab, file, name, ...given) {
   await tab.ready();
 }
 
+/** The form of a variable in which something is typed. */
+async function typed(tab, key = "web/log_level") {
+  await tab.open("dev/variables");
+  await call(tab, "form.js", "openEdit", key);
+  await tab.page.locator("#value").fill("trace");
+}
+
 const dialog = (view, ...given) => async (tab) => { await tab.open(view); await call(tab, ...given); };
 
 /** Each by its name: how to come there. */
@@ -60,5 +67,59 @@ export const SCENES = {
   "a history": dialog("dev/variables", "history.js", "openHistory", "web/log_level"),
   "copying": dialog("dev/variables", "copy.js", "openCopy", { keys: ["web/log_level", "billing/retries"] }),
   "importing": dialog("dev/variables", "import.js", "openImport", { text: "CURRENCY=USD\nNEW_KEY=1\n" }),
+  "importing what can't all be": dialog("dev/variables", "import.js", "openImport", { text: '{"web": "1", "web/log_level": "info", "new": 2, "none": null}' }),
+  "a change that is reviewed": async (tab) => {
+    await typed(tab);
+    await tab.button("Review change").click();
+    await tab.dialog.locator(".diff").waitFor();
+  },
+  "a conflict": async (tab) => {
+    // Each time another value, or there is nothing to be told.
+    const { version } = await tab.page.evaluate(() => ({ version: performance.now() }));
+    await typed(tab, "billing/retries");
+    await tab.echo("dev/variables/billing/retries", `${version}\n`, { as: "carol" });
+    await tab.button("See what changed").click();
+    await tab.dialog.locator(".conflict").waitFor();
+  },
+  "input that isn't saved": async (tab) => {
+    await typed(tab);
+    await tab.page.keyboard.press("Escape");
+    await tab.button("Keep editing").waitFor();
+  },
+  "a draft that is offered": async (tab) => {
+    await typed(tab);
+    await tab.page.keyboard.press("Escape");
+    await tab.button("Close, keep as draft").click();
+    await tab.closed();
+    await call(tab, "form.js", "openEdit", "web/log_level");
+    await tab.button("Continue with it").waitFor();
+  },
+  "a form that is wrong": async (tab) => {
+    await tab.open("prod/secrets");
+    await call(tab, "form.js", "openAdd", {});
+    await tab.button("Save").click();
+    await tab.page.locator('#key[aria-invalid="true"]').waitFor();
+  },
+  "a cell that is edited": async (tab) => {
+    await tab.open("dev/variables/matrix");
+    await tab.page.locator('.matrix-row[data-key="billing/currency"] [data-column="1"]').dblclick();
+    await tab.page.locator(".matrix-input").waitFor();
+  },
+  "a rollback that is asked": async (tab) => {
+    await tab.open("dev/variables");
+    await call(tab, "history.js", "openHistory", "web/log_level");
+    await tab.button("Roll back to version 1").click();
+    await tab.dialog.locator(".log-question").waitFor();
+  },
+  "an offer to undo": async (tab) => {
+    await tab.open("dev/variables");
+    await tab.page.evaluate(() => import("/page/toast.js").then(({ toast }) => toast("Deleted web/log_level from dev.", { action: { label: "Undo", run: () => {} } })));
+    await tab.page.locator(".toast").getByRole("button", { name: "Undo" }).waitFor();
+  },
+  "a session that has ended": async (tab) => {
+    await tab.open("dev/variables");
+    await tab.page.evaluate(() => import("/page/renew.js").then(({ askForLink }) => askForLink()));
+    await tab.dialog.getByRole("textbox", { name: "Link" }).waitFor();
+  },
   "exporting": dialog("dev/variables", "export.js", "openExport", {}),
 };

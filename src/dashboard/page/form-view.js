@@ -205,10 +205,10 @@ function actions(form) {
 /** Asked before a dialog closes on something that is not saved. */
 function askView(form) {
   return html`
-    <footer class="dialog-actions ask" role="alertdialog" aria-label="Not saved">
-      <p>What you entered isn't saved.</p>
+    <div class="dialog-actions ask" role="alertdialog" aria-label="Not saved" aria-describedby="not-saved">
+      <p id="not-saved">What you entered isn't saved.</p>
       <button type="button" class="button danger" @click=${() => form.discard()}>Discard</button>
       <button type="button" class="button" @click=${() => form.closeWithDraft()}>Close, keep as draft</button>
       <button type="button" class="button primary" data-keep @click=${() => form.keepEditing()}>Keep editing</button>
-    </footer>`;
+    </div>`;
 }
