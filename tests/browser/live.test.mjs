@@ -57,6 +57,16 @@ kit.test("the focused row keeps its place and the focus", { open: "dev/variables
   assert.equal(await top(page, "zoo/dog"), before);
 });
 
+kit.test("an environment that is made elsewhere stands beside the others", { open: "dev/variables" }, async ({ page }) => {
+  await page.locator(".connection[data-state='live']").waitFor();
+  await kit.sh("mkdir qa; echo 1 > qa/variables/first", { as: "root" });
+  await page.getByRole("radio", { name: "qa" }).check({ force: true });
+  await row(page, "first").waitFor();
+  await kit.sh("rm qa/variables/first; rmdir qa", { as: "root" });
+  await page.getByRole("radio", { name: "qa" }).waitFor({ state: "detached" });
+  assert.match(page.url(), /#\/dev\/variables$/, "another one is looked at in its place");
+});
+
 kit.test("under an order of the server, new keys are told and shown when asked for", { open: "dev/variables" }, async ({ page }) => {
   const changed = page.getByRole("columnheader", { name: "Changed" });
   await changed.getByRole("button").click();

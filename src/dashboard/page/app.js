@@ -8,7 +8,7 @@ import { get, ApiError } from "./api.js";
 import { setFocusHome } from "./dialog.js";
 import { begin, onSession, onWrongLink } from "./session.js";
 import { KeysView } from "./list.js";
-import { onConnection, onLost, start } from "./live.js";
+import { onChange, onConnection, onLost, start } from "./live.js";
 import { named } from "./names.js";
 import { askForLink, endAsking } from "./renew.js";
 import { spelled } from "./spelling.js";
@@ -196,8 +196,15 @@ async function main() {
     connection = next;
     draw();
   });
+  const again = () => about().then(() => {
+    set({}, { replace: true });
+    draw();
+  }, () => {});
   // An environment may have come or gone.
-  onLost(() => about().then(draw, () => {}));
+  onLost(again);
+  onChange(({ environment, tree }) => {
+    if (tree === null || !state.about.environments.some(({ name }) => name === environment)) again();
+  });
   start();
   import("./drop.js").then(({ takeDrops }) => takeDrops(), () => {});
 }
