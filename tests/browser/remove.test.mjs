@@ -116,6 +116,20 @@ test("the offer to undo stays while it is pointed at or focused", async (t) => {
   await page.getByText("Brought back a in dev.").first().waitFor();
 });
 
+test("whoever undoes by the keyboard is back at the rows", async (t) => {
+  const { page, dt } = await look(t);
+  for (const key of ["a", "b"]) await dt("alice", "put", key, key);
+  await page.locator('.row[data-path="a"]').focus();
+  await page.keyboard.press("Delete");
+  await button(page, "Delete 1 key").click();
+  await closed(page);
+  await page.locator('.row[data-path="b"]:focus').waitFor();
+  await undo(page).focus();
+  await page.keyboard.press("Enter");
+  await page.locator('.row[data-path="b"]:focus').waitFor();
+  await page.locator('.row[data-path="a"]').waitFor();
+});
+
 test("removed keys are listed, and come back one by one or several in one step", async (t) => {
   const { page, dt } = await look(t);
   for (const key of ["a", "b", "c", "kept"]) await dt("alice", "put", key, `value-${key}`);

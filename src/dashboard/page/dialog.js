@@ -101,6 +101,11 @@ function giveFocusBack(before) {
   else home();
 }
 
+/** Gives the focus to what is looked at, where what had it is gone. */
+export function bringFocusHome() {
+  if (open.length === 0 && document.activeElement === document.body) home();
+}
+
 // One step in the page's history stands for all open dialogs, so that Back comes here first.
 
 function makeStep() {

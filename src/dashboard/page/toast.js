@@ -2,8 +2,10 @@
 //
 // Invariants:
 // - A message with something to do, or that something failed, stays long enough to be read, and while it is pointed at or focused.
+// - Whoever pressed something in one is back at what is looked at when it has gone.
 // - What is told is told once, within the open dialog where there is one: a browser tells nothing of what is behind it.
 
+import { bringFocusHome } from "./dialog.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SHORT = 6000, LONG = 20_000;
@@ -46,8 +48,10 @@ function start(one) {
 
 function close(one) {
   clearTimeout(one.timer);
+  const had = document.getElementById("toasts")?.contains(document.activeElement);
   shown = shown.filter((other) => other !== one);
   draw();
+  if (had) bringFocusHome();
 }
 
 function run(one) {
