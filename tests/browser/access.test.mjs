@@ -69,6 +69,21 @@ for (const scheme of ["light", "dark"]) {
   });
 }
 
+kit.test("nothing moves by itself for whoever wants no motion", { open: "dev/variables" }, async (tab) => {
+  const { page } = tab;
+  const row = tab.row("web/log_level");
+  await row.locator(".value").waitFor();
+  const moving = async (reducedMotion) => {
+    await page.emulateMedia({ reducedMotion });
+    await tab.echo("dev/variables/web/log_level", `${reducedMotion}\n`);
+    await page.locator('.row.flash[data-path="web/log_level"]').waitFor();
+    return page.evaluate(() => document.getAnimations().length);
+  };
+  assert.equal(await moving("reduce"), 0);
+  await page.locator('.row.flash[data-path="web/log_level"]').waitFor({ state: "detached" });
+  assert.notEqual(await moving("no-preference"), 0);
+});
+
 kit.test("a key is added, changed and deleted by the keyboard alone", { open: "dev/variables" }, async (tab) => {
   const { page } = tab;
   const keys = async (...names) => { for (const name of names) await page.keyboard.press(name); };
