@@ -200,6 +200,7 @@ test("a session that ends keeps what was typed, and it is stored once there is a
   await assert.rejects(dt("alice", "get", "app"));
   await page.getByRole("textbox", { name: "Link" }).fill(dashboard.link);
   await button(page, "Go on").click();
-  await closed(page);
+  // Both dialogs: the one for the link, and the form, whose key is stored then.
+  await page.waitForFunction(() => document.querySelector("dialog") === null);
   assert.equal(await dt("alice", "get", "app"), "typed");
 });

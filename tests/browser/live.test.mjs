@@ -62,7 +62,9 @@ kit.test("an environment that is made elsewhere stands beside the others", { ope
   await kit.sh("mkdir qa; echo 1 > qa/variables/first", { as: "root" });
   await page.getByRole("radio", { name: "qa" }).check({ force: true });
   await row(page, "first").waitFor();
-  await kit.sh("rm qa/variables/first; rmdir qa", { as: "root" });
+  await kit.sh("rm qa/variables/first", { as: "root" });
+  await row(page, "first").waitFor({ state: "detached" });
+  await kit.sh("rmdir qa", { as: "root" });
   await page.getByRole("radio", { name: "qa" }).waitFor({ state: "detached" });
   assert.match(page.url(), /#\/dev\/variables$/, "another one is looked at in its place");
 });
