@@ -404,3 +404,39 @@ test("a key named like markup is text", async (t) => {
   assert.equal(await page.locator("dialog h2").first().innerText(), `Edit ${key}`);
   assert.equal(await page.locator("dialog img, dialog script").count(), 0);
 });
+
+test("a group that is typed and not added keeps the form from being saved, is said at its field, and isn't lost by leaving", async (t) => {
+  const { page, dt, as, mount } = await look(t, { tree: "secrets" });
+  await add(page, { key: "password" });
+  await page.fill("#value", secret("beside a group"));
+  await page.fill("#permissions-add", "payments");
+  await page.locator("#value").focus();
+  assert.match(await wrong(page, "permissions"), /^“payments” is typed but not added: press Enter/);
+  await button(page, "Save").click();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "permissions-add");
+  assert.match(await wrong(page, "permissions"), /^“payments” is typed but not added: press Enter/);
+  await assert.rejects(as("alice", ["test", "-e", `${mount}/dev/secrets/password`]));
+  await page.keyboard.press("Enter");
+  assert.equal(await wrong(page, "permissions"), "");
+  await button(page, "Save").click();
+  await closed(page);
+  assert.match(await as("alice", ["getfacl", "-cp", `${mount}/dev/secrets/password`]), /group:payments:r/);
+
+  await edit(page, "password");
+  await page.fill("#permissions-add", "analysts");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.getByText("What you entered isn't saved.").waitFor();
+  await button(page, "Close, keep as draft").click();
+  await closed(page);
+  await edit(page, "password");
+  await button(page, "Continue with it").click();
+  assert.equal(await page.inputValue("#permissions-add"), "analysts");
+  // Emptied, it keeps nothing from being saved or left.
+  await button(page, "Save").click();
+  assert.match(await wrong(page, "permissions"), /^“analysts” is typed/);
+  await page.fill("#permissions-add", "");
+  assert.equal(await wrong(page, "permissions"), "");
+  await page.keyboard.press("Escape");
+  await closed(page);
+});

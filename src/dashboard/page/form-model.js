@@ -16,16 +16,16 @@ const NO_PERMISSIONS = { users: [], groups: [], others: "" };
 
 const encoder = new TextEncoder();
 
-/** A form for a new key. What it begins with is nothing that anybody typed. */
+/** A form for a new key. `pending` is who is about to be added to its permissions. What it begins with is nothing that anybody typed. */
 export function newModel({ tree, key = "", environments }) {
-  return { mode: "add", tree, key, environments, began: { key, environments }, confirmed: [], value: emptyValue(), expires: "", permissions: NO_PERMISSIONS, base: null };
+  return { mode: "add", tree, key, environments, began: { key, environments }, confirmed: [], value: emptyValue(), expires: "", permissions: NO_PERMISSIONS, pending: "", base: null };
 }
 
 /** A form for the key that `entry` describes. */
 export function editModel(entry, { environment, tree }) {
   return {
     mode: "edit", tree, key: entry.key, environments: [environment], confirmed: [], base: entry,
-    value: valueOf(entry), expires: localTime(entry.expires), permissions: grants(entry.permissions),
+    value: valueOf(entry), expires: localTime(entry.expires), permissions: grants(entry.permissions), pending: "",
   };
 }
 
@@ -78,6 +78,7 @@ export function touched(model) {
 
 /** Whether anything would be lost. */
 export function dirty(model) {
+  if (model.pending.trim() !== "") return true;
   const parts = touched(model);
   const { began = model, key, environments } = model;
   return parts.value || parts.expires || parts.permissions || key !== began.key || environments.join() !== began.environments.join();
@@ -152,7 +153,12 @@ function wrongPermissions(model, accounts) {
     const unknown = list.find(({ name }) => !known.has(name) && !was.has(name) && !/^\d+$/.test(name));
     if (unknown) return `There is no ${kind} ${spelled(unknown.name)} on this system.`;
   }
-  return null;
+  return notAdded(model.pending);
+}
+
+/** What is wrong with a name that stands in the field for somebody to be added, or null. */
+export function notAdded(typed) {
+  return typed.trim() === "" ? null : `“${spelled(typed.trim())}” is typed but not added: press Enter in the field to add it, or empty the field.`;
 }
 
 function wrongExpiry(model, now) {
@@ -195,7 +201,7 @@ export function rebase(model, current) {
     ...fresh, confirmed: model.confirmed,
     value: parts.value ? model.value : fresh.value,
     expires: parts.expires ? model.expires : fresh.expires,
-    permissions: parts.permissions ? model.permissions : fresh.permissions,
+    permissions: parts.permissions ? model.permissions : fresh.permissions, pending: model.pending,
   };
 }
 

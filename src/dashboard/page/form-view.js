@@ -46,6 +46,7 @@ function fields(form) {
     ${permissionsEditor(model.permissions, {
     tree: model.tree, error: errors.permissions, locked: locked(form), owner: model.base?.permissions.owner,
     onChange: (permissions) => form.change("permissions", { permissions }),
+    typed: model.pending, onType: (pending) => form.change("permissions", { pending }), onLeave: () => form.left("permissions"),
   })}
     ${finalPermissions({ environment: model.environments[0], tree: model.tree, key: model.key, permissions: grants(model.permissions) })}
     ${expiresField(form, errors.expires)}

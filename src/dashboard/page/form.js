@@ -132,6 +132,7 @@ class Form {
   left(field) {
     if (field === "key" && this.model.key === "") return;
     if (field === "expires") this.#lookAtTime();
+    if (field === "permissions" && this.model.pending === "") return;
     this.#seen.add(field);
     this.draw();
   }
@@ -149,9 +150,7 @@ class Form {
     if (this.busy) return;
     FIELDS.forEach((field) => this.#seen.add(field));
     this.problem = "";
-    const waiting = this.#dialog.element.querySelector("keyfs-permissions")?.pending;
     this.#lookAtTime();
-    if (waiting) this.#answers.permissions = `“${spelled(waiting)}” is not added yet: choose it from the list, or empty the field.`;
     if (Object.values(this.errors).some((message) => message !== "")) return this.#focusWrong();
     const { mode, tree } = this.model;
     if (mode === "edit" && !dirty(this.model)) {

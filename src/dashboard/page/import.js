@@ -11,6 +11,7 @@ import { choose } from "./choose.js";
 import { isOnTop, openDialog } from "./dialog.js";
 import { guard } from "./drafts.js";
 import { text as textOf } from "./drop.js";
+import { notAdded } from "./form-model.js";
 import { named } from "./names.js";
 import { permissionsEditor } from "./permissions.js";
 import { PlanList, inWords, some } from "./plan.js";
@@ -47,6 +48,8 @@ class Import {
   #doubled = false;
   #case = "kept";
   #permissions = { users: [], groups: [], others: "" };
+  /** Who is about to be added to them. */
+  #pending = "";
   #seen = false;
   #plan = null;
   #digest = null;
@@ -71,9 +74,14 @@ class Import {
     return isOnTop(this.#dialog) && this.#busy !== "storing" && !this.#done?.isBusy;
   }
 
-  /** What no file has: it would be gone. */
-  get #unsaved() {
+  /** Whether there is text that no file has: it would be gone. */
+  get #isPasted() {
     return !this.#done && !this.#name && this.#text.trim() !== "";
+  }
+
+  get #unsaved() {
+    const { users, groups } = this.#permissions;
+    return this.#isPasted || !this.#done && (users.length + groups.length > 0 || this.#pending.trim() !== "");
   }
 
   open(text, name) {
@@ -91,7 +99,7 @@ class Import {
 
   /** Takes another text in the place of the one that there is, which is asked for where it would be gone. */
   async takeInstead(text, name) {
-    if (this.#unsaved && this.#text !== text && !(await this.#mayGo("Replace the text?", "Replace"))) return;
+    if (this.#isPasted && this.#text !== text && !(await this.#mayGo("Replace the text?", "Replace"))) return;
     this.take(text, name);
   }
 
@@ -119,13 +127,14 @@ class Import {
   /** A file can be dropped once more; what was pasted, or typed, is asked for. */
   async #mayLeave() {
     if (this.#busy === "storing" || this.#done?.isBusy) return false;
-    return !this.#unsaved || this.#mayGo("Discard the text?", "Discard");
+    if (!this.#unsaved) return true;
+    return this.#isPasted ? this.#mayGo("Discard the text?", "Discard") : this.#mayGo("Discard the permissions?", "Discard", "Whom you named");
   }
 
-  async #mayGo(title, label) {
+  async #mayGo(title, label, what = "What you pasted") {
     return (await choose({
       title,
-      body: () => html`<p>What you pasted isn't imported yet.</p>`,
+      body: () => html`<p>${what} isn't imported yet.</p>`,
       choices: [{ label, value: true, kind: "danger" }],
       cancel: "Keep it",
     })) === true;
@@ -227,6 +236,7 @@ class Import {
     if (!this.#plan || this.#busy) return this.#trouble ?? "The preview isn't there yet.";
     if (this.#plan.invalid.length > 0 && !this.#without) return "Something can't be imported: mend the text, or tick that it is to be left out.";
     if (this.#number === 0) return "There is nothing to import: all of it is there already.";
+    if (notAdded(this.#pending)) return notAdded(this.#pending);
     if (this.#protected && !this.#sure) return `Tick that ${spelled(this.#environment)} is to be changed.`;
     return null;
   }
@@ -300,6 +310,8 @@ class Import {
           ${permissionsEditor(this.#permissions, {
             tree: this.#tree,
             error: this.#field === "permissions" ? this.#trouble : "",
+            typed: this.#pending,
+            onType: (typed) => { this.#pending = typed; this.#dialog.update(); },
             onChange: (permissions) => { this.#permissions = permissions; this.#ask(); },
           })}
         </details>

@@ -22,11 +22,12 @@ export const PRESETS = [
 ];
 
 /**
- * The editor. `model` is `{owner?, users, groups, others}`; `onChange` gets the next one. `locked` says why nothing can be
- * changed, where that is so.
+ * The editor. `model` is `{owner?, users, groups, others}`; `onChange` gets the next one. `typed` is whom one is about to add:
+ * `onType` gets what it is next, `onLeave` is called when its field is left. `locked` says why nothing can be changed, where that
+ * is so.
  */
-export function permissionsEditor(model, { tree, onChange, error = "", locked = "", owner = model.owner }) {
-  return html`<keyfs-permissions .settings=${{ model, tree, onChange, error, locked, owner }}></keyfs-permissions>`;
+export function permissionsEditor(model, { tree, onChange, typed, onType, onLeave, error = "", locked = "", owner = model.owner }) {
+  return html`<keyfs-permissions .settings=${{ model, tree, onChange, typed, onType, onLeave, error, locked, owner }}></keyfs-permissions>`;
 }
 
 /** Permissions in a line: `payments rw · analysts r`. */
@@ -57,7 +58,6 @@ export function permissionChanges(before, after) {
 class Permissions extends HTMLElement {
   #settings = null;
   #kind = "group";
-  #typed = "";
   #wrong = "";
 
   set settings(settings) {
@@ -68,11 +68,6 @@ class Permissions extends HTMLElement {
   connectedCallback() {
     if (accounts() === null) loadAccounts().then(() => this.isConnected && this.#draw(), () => {});
     this.#draw();
-  }
-
-  /** What was typed for somebody to be added and is not added yet. */
-  get pending() {
-    return this.#typed.trim();
   }
 
   #draw() {
@@ -126,7 +121,7 @@ class Permissions extends HTMLElement {
   }
 
   #adder(variables, wrong) {
-    const { model } = this.#settings;
+    const { model, typed, error } = this.#settings;
     const kind = variables ? this.#kind : "group";
     const taken = model[`${kind}s`].map(({ name }) => name);
     return html`
@@ -134,14 +129,27 @@ class Permissions extends HTMLElement {
         ${variables ? html`<select class="field" aria-label="Kind of account" @change=${(event) => { this.#kind = event.target.value; this.#draw(); }}>
           <option value="group">Group</option><option value="user">User</option></select>` : nothing}
         <keyfs-combobox .model=${{
-          id: "permissions-add", label: `Add a ${kind}`, placeholder: `Add a ${kind}`, value: this.#typed,
-          invalid: this.#wrong !== "" || (wrong !== "" && this.#settings.model.groups.length === 0), describedby: wrong ? "permissions-error" : "",
+          id: "permissions-add", label: `Add a ${kind}`, placeholder: `Add a ${kind}`, value: typed,
+          invalid: this.#wrong !== "" || (error !== "" && (typed.trim() !== "" || model.groups.length === 0)), describedby: wrong ? "permissions-error" : "",
           suggest: (typed) => suggest(kind, typed, taken), listLabel: variables && kind === "user" ? "Users" : "Groups",
-          onType: (typed) => { this.#typed = typed; this.#wrong = ""; this.#draw(); },
-          onChoose: (name) => this.#add(kind, name), onEnter: () => this.#add(kind, this.#typed),
-          onLeave: () => { if (this.#typed.trim() !== "") this.#add(kind, this.#typed); },
+          onType: (next) => this.#type(next),
+          onChoose: (name) => this.#add(kind, name), onEnter: () => this.#add(kind, this.#settings.typed), onLeave: () => this.#left(kind),
         }}></keyfs-combobox>
       </div>`;
+  }
+
+  #type(typed) {
+    this.#wrong = "";
+    this.#settings = { ...this.#settings, typed };
+    this.#draw();
+    this.#settings.onType(typed);
+  }
+
+  #left(kind) {
+    const name = this.#settings.typed.trim();
+    if (name !== "" && !exists(kind, name)) this.#wrong = none(kind, name);
+    this.#draw();
+    this.#settings.onLeave?.();
   }
 
   #add(kind, typed) {
@@ -149,10 +157,9 @@ class Permissions extends HTMLElement {
     const { model } = this.#settings;
     const list = `${kind}s`;
     if (name === "") return;
-    if (!exists(kind, name)) this.#wrong = `There is no ${kind} “${spelled(name)}” on this system.`;
+    if (!exists(kind, name)) this.#wrong = none(kind, name);
     else {
-      this.#typed = "";
-      this.#wrong = "";
+      this.#type("");
       if (!model[list].some((one) => one.name === name)) this.#change({ [list]: [...model[list], { name, rights: "r" }] });
     }
     this.#draw();
@@ -176,5 +183,7 @@ class Permissions extends HTMLElement {
     onChange(next);
   }
 }
+
+const none = (kind, name) => `There is no ${kind} “${spelled(name)}” on this system.`;
 
 customElements.define("keyfs-permissions", Permissions);
