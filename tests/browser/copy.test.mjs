@@ -1,6 +1,8 @@
 // Copying to another environment: the preview, one step, what is asked for first, and the way back.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { files, is, planned, says } from "./across.mjs";
 import { start, until } from "./kit.mjs";
 
@@ -53,7 +55,7 @@ kit.test("what is there stays, or is replaced, as is chosen: before and after, w
   await dialog.getByRole("button", { name: /^≠ changed/ }).click();
   assert.equal((await planned(dialog)).length, 1);
   await dialog.getByRole("button", { name: "Copy 2 keys to pre" }).click();
-  await is(dialog, /2 keys copied from dev to pre: 1 added, 1 changed.*Undo removes what was added in one step/);
+  await is(dialog, /2 keys copied from dev to pre: 1 added, 1 changed.*Undo removes what was added, in one step, and then gives each changed key its value before/);
   assert.deepEqual(["a", "b", "c"].map((name) => read(`pre/variables/many/${name}`)), ["1", "2", "3"]);
   assert.equal(versions("pre", "many/c"), 1);
   await dialog.getByRole("button", { name: "Undo" }).click();
@@ -120,6 +122,20 @@ kit.test("what was changed since the preview is not overwritten: there is a new 
   assert.equal(read("pre/variables/race/key"), "theirs");
 });
 
+kit.test("the dialog says what the copies get, and that is what they get: neither permissions nor expiry", { as: "alice" }, async (tab) => {
+  await kit.echo("dev/variables/kept/key", "value", { groups: "payments:rw", expires: "2099-01-01T00:00:00Z" });
+  await tab.open("dev/variables/matrix");
+  const p = tab.page;
+  const dialog = await fromMenu(p, "kept/key");
+  await is(dialog, /Only values are copied\. A key that is new in pre doesn't expire and is yours alone, unless its directory there says otherwise: give it permissions afterwards\./);
+  await dialog.getByRole("button", { name: "Copy 1 key to pre" }).click();
+  await is(dialog, /1 key copied/);
+  const [acls, expires] = [await kit.sh("getfacl -c pre/variables/kept/key"), await kit.sh("getfattr -d -m - pre/variables/kept/key 2>/dev/null || true")];
+  assert.doesNotMatch(acls, /payments/);
+  assert.match(acls, /^user::rw-\ngroup::---\nother::---/);
+  assert.doesNotMatch(expires, /expires=/);
+});
+
 kit.test("a secret is copied by whoever may read it, and its value is in no answer", { as: "alice" }, async (tab) => {
   const value = kit.secret("copied");
   put("dev/secrets/s/mine", value);
@@ -128,9 +144,21 @@ kit.test("a secret is copied by whoever may read it, and its value is in no answ
   await tab.open("dev/secrets/matrix");
   const p = tab.page;
   await p.getByRole("searchbox").fill("s/");
+  const audit = path.join(kit.mount.home, "store.audit.jsonl");
+  const opened = async () => (await readFile(audit, "utf8")).split("\n").filter((line) => line.includes('"s/mine"')).length;
+  const before = await opened();
+  let looked = 0;
+  p.on("request", (request) => { if (request.url().endsWith("/api/copy")) looked += 1; });
   await p.getByRole("button", { name: "Copy these to…" }).click();
   const dialog = p.getByRole("dialog");
+  await is(dialog, /Opens each secret on the server that you may read, and shows none\. Each opening is in the audit log\. Copying opens them once more\./);
+  await dialog.getByRole("button", { name: "Copy to pre" }).click();
+  await is(dialog.getByRole("alert"), /Look first what would happen/);
+  assert.equal(looked, 0, "nothing is opened before it was asked for");
+  assert.equal(await opened(), before);
+  await dialog.getByRole("button", { name: "Look what would happen" }).click();
   await until(async () => (await planned(dialog)).length === 2);
+  await until(async () => (await opened()) > before, "the opening is in the audit log");
   assert.match((await planned(dialog))[0], /^✕ refused: s\/others/);
   assert.equal((await planned(dialog))[1], "+ added: s/mine new");
   await dialog.getByRole("checkbox", { name: /Leave out/ }).check();

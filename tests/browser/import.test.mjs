@@ -266,3 +266,17 @@ kit.test("thousands of keys are previewed whole, and stored in one step", { as: 
   await p.waitForFunction(() => /6,000 keys imported/.test(document.querySelector("dialog").textContent), null, { timeout: 60_000 });
   assert.equal(read("dev/variables/bulk/BULK_5999"), "5999");
 });
+
+kit.test("with more changed keys than are taken back, there is no Undo, and it is said why", { as: "root" }, async (tab) => {
+  const many = (value) => Array.from({ length: 501 }, (_, n) => `MANY_${n}=${value}\n`).join("");
+  sh(`mkdir dev/variables/undone; cd dev/variables/undone; for n in $(seq 0 500); do echo 1 >MANY_$n; done`);
+  await tab.open("dev/variables");
+  const p = tab.page;
+  await p.evaluate((text) => { import("/page/import.js").then(({ openImport }) => openImport({ text, name: "many.env" })); }, `${many(2)}ADDED=1\n`);
+  const dialog = p.getByRole("dialog");
+  await dialog.getByLabel("Directory").fill("undone");
+  await dialog.getByRole("button", { name: "Import 502 keys into dev" }).click();
+  await is(dialog, /502 keys imported into the variables of dev: 1 added, 501 changed\. With more than 500 changed keys nothing is taken back here, the keys that were added included; their values before are in the history of each key\./);
+  assert.equal(await dialog.getByRole("button", { name: "Undo" }).count(), 0);
+  assert.equal(read("dev/variables/undone/ADDED"), "1");
+});

@@ -29,6 +29,24 @@ test("a key is named, goes, and comes back with value and permissions", async (t
   assert.equal(await dt("alice", "acls", "-s", "db/password"), acls);
 });
 
+test("what another owned comes back with its expiry and permissions, and it is said that the owner is another", async (t) => {
+  const { page, dt, as, mount } = await look(t);
+  await dt("carol", "put", "app/flag", "on", "-g", "payments:rw");
+  const file = `${mount}/dev/variables/app/flag`;
+  await as("carol", ["setfattr", "-n", "user.keyfs.expires", "-v", "2099-01-01T00:00:00Z", file]);
+  await remove(page, { keys: ["app/flag"] });
+  assert.match(await inDialog(page).innerText(), /Undo brings it back with permissions and expiry, and you as the owner; later “Removed keys” brings back the value alone\./);
+  await button(page, "Delete 1 key").click();
+  await closed(page);
+  await undo(page).click();
+  await page.locator(".toast", { hasText: "Brought back app/flag in dev. You own it now, not carol." }).waitFor();
+  assert.match(await as("alice", ["getfattr", "--only-values", "-n", "system.keyfs.expires", file]), /^2099-01-01T00:00:00Z/);
+  const acl = await as("alice", ["getfacl", "-p", file]);
+  assert.match(acl, /# owner: alice/);
+  assert.match(acl, /group:payments:rw-/);
+  assert.equal(await dt("alice", "get", "app/flag"), "on");
+});
+
 test("a prefix is bounded by /, and says exactly how many keys and which", async (t) => {
   const { page, dt } = await look(t);
   for (const key of ["db/host", "db/deep/port", "db-old/host", "dbx", "other"]) await dt("alice", "put", key, "1");

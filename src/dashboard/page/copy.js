@@ -4,6 +4,7 @@
 // - What is stored is what the preview showed; where somebody has changed something since, there is a new preview.
 // - A key that can't be copied is named, and left out by a deliberate tick alone.
 // - A protected environment is changed only with a tick of its own.
+// - No secret is opened, on the server, before the user was told that it will be, and has asked for it.
 
 import { ApiError, get, post } from "./api.js";
 import { openDialog } from "./dialog.js";
@@ -12,9 +13,9 @@ import { PlanList, inWords, some } from "./plan.js";
 import { spelled } from "./spelling.js";
 import { environment, state } from "./state.js";
 import { announce, toast } from "./toast.js";
-import { Outcome } from "./undo.js";
+import { MOST, Outcome } from "./undo.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { count, number } from "./words.js";
+import { OPENS_SECRETS, count, number } from "./words.js";
 
 /** Opens the dialog, for some keys or all below a prefix. `what` says in words which keys they are. */
 export function openCopy({ keys, prefix, from = state.environment, to, what }) {
@@ -30,6 +31,8 @@ class Copy {
   #dialog;
   #list = new PlanList();
   #tree;
+  /** Whether values may be looked at for a preview: of variables at once, of secrets when the user says so. */
+  #compares;
   #given;
   #prefix;
   #what;
@@ -52,6 +55,7 @@ class Copy {
 
   constructor({ keys, prefix, from, to, what, tree }) {
     this.#tree = tree;
+    this.#compares = tree === "variables";
     this.#given = keys;
     this.#prefix = prefix?.replace(/\/+$/, "");
     this.#what = what;
@@ -80,6 +84,8 @@ class Copy {
     this.#show(null);
     try {
       await this.#find();
+      if (question !== this.#question) return;
+      if (!this.#compares) return this.#wait();
       const { plan, versions } = await post("/api/copy", { ...this.#asked(this.#keys), preview: true });
       if (question !== this.#question) return;
       this.#versions = versions;
@@ -92,6 +98,17 @@ class Copy {
     if (question !== this.#question) return;
     this.#busy = null;
     this.#dialog.update();
+  }
+
+  /** Shows which keys are meant, until the user asks for the preview. */
+  #wait() {
+    this.#busy = null;
+    this.#dialog.update();
+  }
+
+  #compare() {
+    this.#compares = true;
+    this.#preview();
   }
 
   /** Which keys are meant. */
@@ -132,6 +149,7 @@ class Copy {
 
   /** Why it can't be done yet, or null. */
   #lacks() {
+    if (!this.#compares) return "Look first what would happen.";
     if (!this.#plan || this.#busy) return "The preview isn't there yet.";
     if (this.#number === 0) return "There is nothing to copy.";
     if (this.#plan.refused.length > 0 && !this.#without) return "Some keys can't be copied: tick that they are to be left out.";
@@ -207,12 +225,15 @@ class Copy {
         </div>
         <fieldset class="choices"><legend>Keys that are in ${named(this.#to)} already</legend>
           <label class="tick"><input type="radio" name="replace" .checked=${!this.#replace} @change=${() => this.#choose({ replace: false })}> stay as they are</label>
-          <label class="tick"><input type="radio" name="replace" .checked=${this.#replace} @change=${() => this.#choose({ replace: true })}> <span>get the value from ${named(this.#from)}, and keep their permissions</span></label>
+          <label class="tick"><input type="radio" name="replace" .checked=${this.#replace} @change=${() => this.#choose({ replace: true })}> <span>get the value from ${named(this.#from)}, and keep their permissions and expiry</span></label>
         </fieldset>
-        <p class="hint">A key that is new in ${named(this.#to)} is yours alone until you give groups permissions. All of it is copied in one step, or nothing.</p>
+        <p class="hint">Only values are copied. A key that is new in ${named(this.#to)} doesn't expire and is yours alone, unless its directory there says otherwise: give it permissions afterwards. All of it is copied in one step, or nothing.</p>
         ${this.#notice ? html`<p class="notice" role="status">${this.#notice}</p>` : nothing}
         ${this.#closed.length > 0 ? html`<p class="notice">Not among them, since you may not list the directory: ${some(this.#closed.map(spelled))}.</p>` : nothing}
         ${this.#busy === "asking" ? html`<p class="hint" role="status">Looking what would happen…</p>` : nothing}
+        ${this.#compares || this.#busy ? nothing : html`
+          <div class="copy-ask"><button type="button" class="button" @click=${() => this.#compare()}>Look what would happen</button>
+            <span class="quiet">${OPENS_SECRETS} Copying opens them once more.</span></div>`}
         ${this.#list.element}
         ${this.#plan && this.#number === 0 ? html`<p class="notice">There is nothing to copy: ${inWords(this.#plan)}.</p>` : nothing}
         </div>
@@ -252,7 +273,7 @@ class Copy {
       name: "copy",
       told: this.#told(),
       left: this.#left > 0 ? `${count(this.#left, "key")} left as they were.` : null,
-      many: `So many changed keys can't be taken back here; their values before are in the history of each key, and \`dt kv rollback -r DIRECTORY --at TIME -e ${this.#to}\` brings a directory's back.`,
+      many: `With more than ${number(MOST)} changed keys nothing is taken back here, the keys that were added included. The values before are in the history of each key, and \`dt kv rollback -r DIRECTORY --at TIME -e ${spelled(this.#to)}\` brings a directory's back.`,
       unknown: "It can't be taken back here: the keys couldn't be looked up. Their values before are in the history of each key.",
       verb: "copied",
     });

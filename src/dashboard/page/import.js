@@ -18,7 +18,7 @@ import { PlanList, inWords, some } from "./plan.js";
 import { spelled } from "./spelling.js";
 import { environment, state } from "./state.js";
 import { announce } from "./toast.js";
-import { Outcome } from "./undo.js";
+import { MOST, Outcome } from "./undo.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { count, list, number } from "./words.js";
 
@@ -442,7 +442,7 @@ class Import {
       name: "import",
       told: this.#told(),
       left: this.#left > 0 ? `${count(this.#left, "key")} left out, as you chose.` : null,
-      many: `So many changed keys can't be taken back here; ${history}`,
+      many: `With more than ${number(MOST)} changed keys nothing is taken back here, the keys that were added included; ${history}`,
       unknown: `It can't be taken back here, since the keys couldn't be looked up; ${history}`,
       verb: "imported",
     });

@@ -19,7 +19,7 @@ import { environment as environmentOf, state } from "./state.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { repeat } from "./vendor/directives/repeat.js";
 import { Still, slice } from "./virtual.js";
-import { ago, count, exact, number } from "./words.js";
+import { OPENS_SECRETS, ago, count, exact, number } from "./words.js";
 
 const narrow = matchMedia("(max-width: 45rem)");
 const WIDE_ROW = 38, NARROW_ROW = 68;
@@ -214,7 +214,7 @@ export class MatrixView {
             filtered ? html`; <strong>${count(shown.length, "key")} shown</strong>` : nothing}`}</p>
         ${loading || compares || counts.to_compare === 0 ? nothing : html`
           <span class="matrix-ask"><button type="button" class="button" @click=${() => this.#model.compare()}>Compare values</button>
-            <span class="quiet">Opens each secret on the server that you may read, and shows none. Each opening is in the audit log.</span></span>`}
+            <span class="quiet">${OPENS_SECRETS}</span></span>`}
         ${loading || done || !compares ? nothing : html`
           <label class="matrix-progress">Comparing values
             <progress max=${counts.to_compare} .value=${counts.compared}></progress>

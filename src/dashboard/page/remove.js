@@ -13,7 +13,7 @@ import { spelled, typable } from "./spelling.js";
 import { state } from "./state.js";
 import { toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { count } from "./words.js";
+import { count, list } from "./words.js";
 
 /** Keys that one request asks about. */
 const AT_ONCE = 500;
@@ -99,7 +99,7 @@ class Removal {
           ${this.#closed.length > 0 ? html`<p class="form-note">You may not look into ${this.#closed.map(spelled).join(", ")}: what is in there is not counted, and stays.</p>` : nothing}
           ${this.#gone.length > 0 ? html`<p class="form-note">Already gone: ${this.#gone.map(spelled).join(", ")}.</p>` : nothing}
           ${found.length > MOST ? html`<p class="form-problem">One step takes at most ${MOST.toLocaleString("en")} keys: delete the directories in it one by one.</p>` : nothing}
-          ${found.length > 0 ? html`<p class="form-note">It is one step: all of it goes, or nothing. Undo brings it back with its permissions; later “Removed keys” brings back the values.</p>` : nothing}
+          ${found.length > 0 ? html`<p class="form-note">It is one step: all of it goes, or nothing. Undo brings ${found.length === 1 ? "it" : "them"} back with permissions and expiry, and you as the owner; later “Removed keys” brings back the ${found.length === 1 ? "value" : "values"} alone.</p>` : nothing}
           ${this.#phrase && found.length > 0 ? this.#confirmation() : nothing}
           <p class="form-problem" role="alert" ?hidden=${!this.#problem}>${this.#problem}</p>
         </div>
@@ -162,13 +162,19 @@ function offerUndo({ environment, tree, removed }) {
   });
 }
 
+/** What is not as it was: whoever brings a key back owns it. */
+function ownership(keys) {
+  const before = [...new Set(keys.map(({ permissions }) => permissions?.owner.name).filter((name) => name !== undefined && name !== state.about.user.name))];
+  return before.length === 0 ? "" : ` You own ${keys.length === 1 ? "it" : "what was another's"} now, not ${list(before.map(spelled))}.`;
+}
+
 /** Brings removed keys back, with their permissions where `keys` has them; whether that was done. */
 export async function restore({ environment, tree, keys }) {
   try {
     const { restored } = await post("/api/restore", { environment, tree, keys: keys.map(({ key, version, permissions, expires }) => ({
       key, version, expires, ...(permissions ? { permissions: { users: permissions.users, groups: permissions.groups, others: permissions.others } } : {}),
     })) });
-    toast(`Brought back ${keys.length === 1 ? spelled(keys[0].key) : count(restored, "key")} in ${spelled(environment)}.`, { kind: "done" });
+    toast(`Brought back ${keys.length === 1 ? spelled(keys[0].key) : count(restored, "key")} in ${spelled(environment)}.${ownership(keys)}`, { kind: "done" });
     return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;

@@ -9,8 +9,8 @@ import { toast } from "./toast.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { count } from "./words.js";
 
-/** More than so many changed keys aren't taken back one by one. */
-const MOST = 500;
+/** More than so many changed keys aren't taken back one by one, nor is what was stored with them. */
+export const MOST = 500;
 
 /** Requests at the same time. */
 const SIDE_BY_SIDE = 4;
@@ -123,8 +123,8 @@ export class Outcome {
         <p class="done" role="status">${told}</p>
         ${left ? html`<p class="hint">${left}</p>` : nothing}
         ${back === null && !this.#trouble ? html`<p class="hint">${this.changed > MOST ? many : unknown}</p>` : nothing}
-        ${back && lost > 0 ? html`<p class="hint">${count(lost, "key")} can't be taken back: somebody else has changed them since.</p>` : nothing}
-        ${back && this.changed > 0 && !this.isBusy ? html`<p class="hint">Undo removes what was added in one step, and gives the changed keys their value before, one after another.</p>` : nothing}
+        ${back && lost > 0 ? html`<p class="hint">${count(lost, "key")} can't be taken back: somebody else has changed ${lost === 1 ? "it" : "them"} since.</p>` : nothing}
+        ${back && this.changed > 0 && !this.isBusy ? html`<p class="hint">Undo removes what was added, in one step, and then gives each changed key its value before, one after another: what somebody else changes meanwhile stays, and is named. Owners, permissions and expiry were not changed.</p>` : nothing}
         ${this.isBusy ? html`<label class="storing">Taking back… <progress max=${this.#progress?.all ?? 1} .value=${this.#progress?.done ?? 0}></progress></label>` : nothing}
         ${this.#trouble ? html`<p class="error" role="alert">${this.#trouble}</p>` : nothing}
         <div class="dialog-actions">

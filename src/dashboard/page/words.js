@@ -39,6 +39,9 @@ export function rights(letters) {
   return read ? "read" : write ? "write only" : "nothing";
 }
 
+/** What it means that the server compares secrets: said wherever that is asked for, before it is done. */
+export const OPENS_SECRETS = "Opens each secret on the server that you may read, and shows none. Each opening is in the audit log.";
+
 /** "a", "a and b", "a, b and c". */
 export function list(words) {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
