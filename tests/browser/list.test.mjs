@@ -134,6 +134,20 @@ kit.test("a filter that is typed as its view is left doesn't reach the next one"
   }
 });
 
+kit.test("/ leads to the filter of each view, and no view has the filter of another", { open: "dev/variables" }, async (tab) => {
+  const { page } = tab;
+  const field = page.getByRole("searchbox");
+  for (const [view, all] of [["Across environments", ".matrix-row"], ["Removed keys", ".removed-row, .removed-empty"], ["Keys", ".row[data-path]"]]) {
+    await page.getByRole("link", { name: view, exact: true }).click();
+    await page.locator(all).first().waitFor();
+    assert.equal(await field.inputValue(), "", view);
+    await page.keyboard.press("/");
+    await page.keyboard.type("nothing has this");
+    assert.equal(await field.inputValue(), "nothing has this", view);
+    await page.getByText(/no key (matches|fits)|no removed variable has/i).first().waitFor();
+  }
+});
+
 kit.test("a column's head orders by it, and says so", { open: "dev/variables" }, async ({ page }) => {
   const head = page.getByRole("columnheader", { name: "Version" });
   await kit.echo("dev/variables/zone", "us\n");

@@ -29,6 +29,16 @@ kit.test("a change by a file, by the command line and by another tab shows withi
   await row(page, "zoo/yak").waitFor({ state: "detached", ...SECOND });
 });
 
+kit.test("permissions and an expiry that are changed elsewhere show too", { open: "dev/variables" }, async ({ page }) => {
+  const eel = row(page, "zoo/eel");
+  await eel.locator(".value").waitFor();
+  await page.locator(".connection[data-state='live']").waitFor();
+  await kit.sh("setfattr -n user.keyfs.groups -v analysts:r dev/variables/zoo/eel");
+  await eel.getByText("analysts").waitFor(SECOND);
+  await kit.sh("setfattr -n user.keyfs.expires -v 2020-01-01T00:00:00Z dev/variables/zoo/eel");
+  await eel.locator('.expiry[data-state="expired"]').waitFor(SECOND);
+});
+
 kit.test("the row under the pointer doesn't move when others come and go above it", { open: "dev/variables" }, async ({ page }) => {
   await row(page, "zoo/dog").locator(".value").waitFor();
   await row(page, "zoo/dog").hover();

@@ -153,6 +153,17 @@ async function showPart(element, place) {
   }
 }
 
+/** `/` leads to the filter, whichever view has one. */
+function toFilter(event) {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.target.closest?.("input, textarea, select, dialog, [contenteditable]")) return;
+  const field = document.querySelector('#view input[type="search"]');
+  if (field === null) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+}
+
 async function about() {
   state.about = await get("/api/about");
 }
@@ -205,6 +216,7 @@ async function main() {
   onChange(({ environment, tree }) => {
     if (tree === null || !state.about.environments.some(({ name }) => name === environment)) again();
   });
+  document.addEventListener("keydown", toFilter);
   start();
   import("./drop.js").then(({ takeDrops }) => takeDrops(), () => {});
 }

@@ -79,9 +79,6 @@ export class KeysView {
       onLost(() => this.#load({ isAgain: true })),
       onConnection(({ state: now }) => { if (now === "live" && this.#problem !== "") this.#load(); }),
     );
-    const slash = (event) => this.#slash(event);
-    document.addEventListener("keydown", slash);
-    this.#ends.push(() => document.removeEventListener("keydown", slash));
     this.#load();
   }
 
@@ -371,12 +368,5 @@ export class KeysView {
     } catch {
       toast(`The browser doesn't let the page use the clipboard. Copy it by hand: ${spelled(text)}`, { kind: "failed" });
     }
-  }
-
-  #slash(event) {
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.closest?.("input, textarea, select, dialog, [contenteditable]")) return;
-    event.preventDefault();
-    this.#toolbar.focus();
   }
 }

@@ -49,11 +49,6 @@ export class Toolbar {
     this.#now();
   }
 
-  focus() {
-    this.#field.focus();
-    this.#field.select();
-  }
-
   /** What is typed by now is for a view that is left. */
   end() {
     clearTimeout(this.#timer);
