@@ -145,18 +145,19 @@ test("an expiry that two people change is a conflict too, also where the form ha
 });
 
 test("a key that somebody removes meanwhile can be stored again, or left", async (t) => {
-  const { page, dt, tab } = await look(t);
+  const { page, as, dt, tab, mount } = await look(t);
   tab.expects(404, "/api/entry");
-  await dt("alice", "put", "app", "first", ...both);
+  await as("alice", ["sh", "-c", `printf 'first\\r\\nsecond\\r\\n' > ${mount}/dev/variables/app`]);
+  await dt("alice", "add-acls", "app", "-g", "payments:rw");
   await edit(page, "app");
-  await page.fill("#value", "mine");
+  await page.fill("#value", "mine\nsecond");
   await dt("carol", "rm", "app");
   await banner(page).waitFor();
   assert.match(await banner(page).innerText(), /carol removed app/);
   await button(page, "See what changed").click();
   await button(page, "Store it again").click();
   await closed(page);
-  assert.equal(await dt("alice", "get", "app"), "mine");
+  assert.equal(await dt("alice", "get", "--raw", "app"), "mine\r\nsecond\r\n", "its line ends are what they were");
 });
 
 test("changes of other keys, and of the same key elsewhere, are no news to a form", async (t) => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { dirty, editModel, lineEnd, localTime, newModel, problems, rebase, request, sameGrants, touched, wrongKey } from "../../src/dashboard/page/form-model.js";
+import { dirty, editModel, lineEnd, localTime, mixedEnds, newModel, problems, rebase, request, sameGrants, touched, wrongKey } from "../../src/dashboard/page/form-model.js";
 
 const ABOUT = { value_limit: 20, environments: [{ name: "dev", protected: false }, { name: "prod", protected: true }] };
 const ACCOUNTS = { users: [{ name: "alice" }], groups: [{ name: "payments" }] };
@@ -37,6 +37,14 @@ test("line ends of a variable stay what they are", () => {
   assert.equal(dirty(model), false);
   assert.equal(request(typed(model, { text: "a\nc\nd" })).value, "a\r\nc\r\nd");
   assert.equal(lineEnd("a\r\nb\nc"), "\n");
+  // The last of them too, whose newline the server tells apart.
+  for (const [value, text, typing, stored] of [["a\r\nb\r", "a\nb", "c\nb", "c\r\nb\r"], ["a\r", "a", "c\nd", "c\r\nd\r"]]) {
+    const whole = variable({ value });
+    assert.deepEqual([whole.value.text, dirty(whole), mixedEnds(whole)], [text, false, false]);
+    assert.deepEqual(pick(request(typed(whole, { text: typing }))), { value: stored, newline: true });
+  }
+  const mixed = variable({ value: "a\nb\r" });
+  assert.deepEqual([mixed.value.text, dirty(mixed), mixedEnds(mixed)], ["a\nb\n", false, true]);
 });
 
 test("an empty field of a secret keeps it, and emptying is a tick of its own", () => {

@@ -34,8 +34,8 @@ function emptyValue() {
 }
 
 function valueOf(entry) {
-  const text = entry.value ?? "";
-  return { ...emptyValue(), mode: entry.kind === "binary" ? "file" : text.includes("\n") ? "lines" : "line", text: plain(text) };
+  const text = shown(entry);
+  return { ...emptyValue(), mode: entry.kind === "binary" ? "file" : text.includes("\n") ? "lines" : "line", text };
 }
 
 /** Whether the form can't show what is stored: a secret, or what one may not read. An empty field then keeps it. */
@@ -43,32 +43,54 @@ export function hidden(model) {
   return model.base !== null && model.base.kind !== "text";
 }
 
-/** The text as a field of the browser has it: every line end is one newline. */
-function plain(text) {
-  return text.replace(/\r\n?/g, "\n");
+/** The text as a field of the browser has it: every line end is one newline, and what ends it is left out. */
+function shown(entry) {
+  return lines(entry).text.replace(/\r\n?/g, "\n");
+}
+
+/**
+ * Of a stored text: `text` without what ends it, whether all of its lines end with `"\r\n"` (`isTwo`), and whether the last one
+ * does: the server tells of that end the first half in the value, and the other as the newline.
+ */
+function lines(entry) {
+  const value = entry?.value ?? "";
+  const last = entry?.newline === true && value.endsWith("\r") && !isMixed(value.slice(0, -1));
+  const text = last ? value.slice(0, -1) : value;
+  return { text, last, isTwo: last || lineEnd(text) === "\r\n" };
+}
+
+/** Whether there is a line end other than `"\r\n"`. */
+function isMixed(text) {
+  return /\r(?!\n)|(?<!\r)\n/.test(text);
 }
 
 /** The line ends that a stored text has: `"\r\n"` where all of them are, else a newline. */
 export function lineEnd(text) {
-  return /\r\n/.test(text) && !/\r(?!\n)|(?<!\r)\n/.test(text) ? "\r\n" : "\n";
+  return /\r\n/.test(text) && !isMixed(text) ? "\r\n" : "\n";
 }
 
 /** Whether line ends of the stored text are lost by editing it here. */
 export function mixedEnds(model) {
-  return model.base?.value !== undefined && model.base.value !== null && /\r/.test(model.base.value) && lineEnd(model.base.value) === "\n";
+  return /\r/.test(model.base?.value ?? "") && !lines(model.base).isTwo;
+}
+
+/** What the text was made from: what is there, or what was there before somebody removed it. */
+function source(model) {
+  return model.base ?? model.was ?? null;
 }
 
 /** The text that is stored if the form is saved, without the newline at its end; null where no text is. */
 export function textToStore(model) {
   if (model.value.clear) return "";
   if (model.value.file) return model.value.file.text;
-  return lineEnd(model.base?.value ?? "") === "\r\n" ? model.value.text.replaceAll("\n", "\r\n") : model.value.text;
+  const { isTwo, last } = lines(source(model));
+  return isTwo ? model.value.text.replaceAll("\n", "\r\n") + (last ? "\r" : "") : model.value.text;
 }
 
 /** Which parts differ from what the form was opened on. */
 export function touched(model) {
   const { base, value } = model;
-  const blank = base === null ? "" : hidden(model) ? "" : plain(base.value ?? "");
+  const blank = base === null ? "" : hidden(model) ? "" : shown(base);
   return {
     value: value.file !== null || value.clear || value.text !== blank,
     expires: model.expires !== localTime(base?.expires ?? null),
@@ -187,7 +209,7 @@ function value(model) {
   const { file, clear } = model.value;
   if (file) return { base64: file.base64 };
   if (clear) return { value: "", newline: false };
-  return { value: textToStore(model), newline: model.base?.kind === "text" ? model.base.newline : false };
+  return { value: textToStore(model), newline: source(model)?.kind === "text" ? source(model).newline : false };
 }
 
 /**

@@ -208,7 +208,7 @@ class Form {
 
   /** A key that was removed meanwhile is made anew, with what the form has. */
   makeAnew() {
-    this.model = { ...this.model, mode: "add", base: null };
+    this.model = { ...this.model, mode: "add", base: null, was: this.model.base };
     this.notice = null;
     this.stage = "form";
     this.submit();
