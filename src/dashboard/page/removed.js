@@ -57,9 +57,12 @@ class Removed extends HTMLElement {
   }
 
   connectedCallback() {
+    // However many come, it isn't put off any further.
     const later = () => {
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#load(), PAUSE);
+      this.#timer ??= setTimeout(() => {
+        this.#timer = null;
+        this.#load();
+      }, PAUSE);
     };
     const heard = ({ environment, tree }) => {
       if (environment === this.#where.environment && tree === this.#where.tree) later();
@@ -76,6 +79,7 @@ class Removed extends HTMLElement {
   disconnectedCallback() {
     for (const end of this.#ends.splice(0)) end();
     clearTimeout(this.#timer);
+    this.#timer = null;
     narrow.removeEventListener("change", this.#redraw);
   }
 
