@@ -6,6 +6,7 @@
 //! - What changes something says what it was decided on, and is refused where that is another by now.
 //! - A call waits for the mount in a thread of its own and holds up no other; so many wait at once, and more are refused.
 //!   Nobody waits for a mount that answers nothing.
+//! - Of calls that gather values a few are made at once; the others wait for their turn.
 //!
 //! It deliberately knows nothing of sessions, hosts and origins: who reaches it was let in by what stands in front.
 
@@ -46,6 +47,9 @@ const WORKERS: usize = 32;
 /// So many more wait until it is their turn.
 const WAITING: usize = 256;
 
+/// So many calls gather values at once, each as many as a commit takes.
+const GATHERING: usize = 4;
+
 /// So many streams of changes there are at once.
 const STREAMS: usize = 64;
 
@@ -65,6 +69,8 @@ struct Shared {
     workers: Arc<Semaphore>,
     /// Those who work and those who wait.
     places: Arc<Semaphore>,
+    /// Those who gather values.
+    gathering: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
@@ -86,6 +92,7 @@ fn with(mount: Mount, team: bool) -> Router {
         team,
         workers: semaphore(WORKERS),
         places: semaphore(WORKERS + WAITING),
+        gathering: semaphore(GATHERING),
         streams: semaphore(STREAMS),
     };
     Router::new()
@@ -120,6 +127,24 @@ impl Api {
 
     fn scope(&self, environment: &str) -> Result<Scope, Failure> {
         Ok(self.mount().scope(&Wanted::new(Some(environment))?)?)
+    }
+
+    /// The same as [`answer`](Api::answer), for a call that gathers many values.
+    async fn gather<T: Serialize>(
+        &self,
+        call: impl FnOnce(&Api) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<Response, Failure> {
+        let turn = self.0.pulse.patiently(async {
+            let turn = Arc::clone(&self.0.gathering).acquire_owned().await;
+            turn.map_err(|_| Failure::busy())
+        });
+        let turn = turn.await?;
+        self.answer(move |api| {
+            // Until it is done, as with a worker.
+            let _turn = turn;
+            call(api)
+        })
+        .await
     }
 
     /// Does what waits for the mount in a thread for that, and makes the answer there too.

@@ -13,6 +13,7 @@ use crate::team::team;
 pub const CASES: Cases = &[
     ("a_mount_that_hangs_is_said_and_goes_on", a_mount_that_hangs_is_said_and_goes_on),
     ("a_teams_users_are_told_too", a_teams_users_are_told_too),
+    ("few_gather_values_at_once", few_gather_values_at_once),
     ("what_nobody_waits_for_counts_until_it_is_done", what_nobody_waits_for_counts_until_it_is_done),
 ];
 
@@ -140,4 +141,26 @@ fn what_nobody_waits_for_counts_until_it_is_done() {
     is_told(&bob, "/api/about");
     drop(stopped);
     wait_for("an answer", || alice.get("/api/about").status == 200);
+}
+
+/// Calls that hold up to what a commit takes each don't do so in as many threads as there are.
+fn few_gather_values_at_once() {
+    let mount = Mount::new();
+    mount.put("dev/variables/key", "x");
+    let dashboard = Dashboard::start(&mount, &ME);
+    let session = dashboard.log_in();
+    let export = "/api/export?environment=dev&format=json";
+    session.get(export).is_good();
+    let before = threads(dashboard.pid());
+    let stopped = Stopped::daemon(&mount);
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| is_told(&session, export));
+        }
+    });
+    // Four, and the one that looks whether the mount answers.
+    let more = threads(dashboard.pid()) - before;
+    assert!(more <= 5, "{more} threads");
+    drop(stopped);
+    wait_for("an answer", || session.get(export).status == 200);
 }

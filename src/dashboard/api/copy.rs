@@ -71,7 +71,7 @@ struct Refused {
 }
 
 pub(super) async fn copy(State(api): State<Api>, Said(wanted): Said<Wanted>) -> Result<Response, Failure> {
-    api.answer(move |api| wanted.copy(api)).await
+    api.gather(move |api| wanted.copy(api)).await
 }
 
 impl Wanted {

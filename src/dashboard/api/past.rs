@@ -161,7 +161,7 @@ struct Count {
 }
 
 pub(super) async fn restore(State(api): State<Api>, Said(wanted): Said<Wanted>) -> Result<Response, Failure> {
-    api.answer(move |api| wanted.restore(api)).await
+    api.gather(move |api| wanted.restore(api)).await
 }
 
 impl Wanted {

@@ -104,7 +104,7 @@ struct Place {
 }
 
 pub(super) async fn import(State(api): State<Api>, Said(wanted): Said<Wanted>) -> Result<Response, Failure> {
-    api.answer(move |api| wanted.import(api)).await
+    api.gather(move |api| wanted.import(api)).await
 }
 
 impl Wanted {
@@ -219,7 +219,7 @@ struct Exported {
 }
 
 pub(super) async fn export(State(api): State<Api>, Asked(asking): Asked<Asking>) -> Result<Response, Failure> {
-    api.answer(move |api| asking.export(api)).await
+    api.gather(move |api| asking.export(api)).await
 }
 
 impl Asking {
