@@ -209,6 +209,25 @@ kit.test("a place without keys says what to do, and which directories may not be
   assert.equal(await page.locator(".closed summary").innerText(), "1 directory may not be listed by you");
 });
 
+kit.test("where many groups are granted, two are named and the others counted, at every width", { open: "dev/secrets" }, async (tab) => {
+  const { page } = tab;
+  await kit.echo("dev/secrets/granted", kit.secret("of many groups"), { groups: "payments:rw,analysts:r,ops:r,rotators:w" });
+  const chips = page.locator('.row[data-path="granted"] .chip');
+  await chips.nth(2).waitFor();
+  assert.equal(await chips.count(), 3);
+  assert.match(await chips.nth(2).getAttribute("title"), /^(\w+: (read|write only|read and write)(, )?){2}$/);
+  for (const width of [1280, 1000, 390, 360]) {
+    await page.setViewportSize({ width, height: 800 });
+    await tab.painted();
+    const seen = await page.locator('.row[data-path="granted"]').evaluate((row) => {
+      const box = row.querySelector(".cell-permissions").getBoundingClientRect();
+      return { names: [...row.querySelectorAll(".chip-name")].map((name) => name.getBoundingClientRect().width), last: row.querySelector(".chip-more").getBoundingClientRect().right <= box.right + 1 };
+    });
+    assert.ok(seen.last && seen.names.length === 2 && seen.names.every((wide) => wide > 20), `${width}: ${JSON.stringify(seen)}`);
+  }
+  await kit.sh("rm dev/secrets/granted");
+});
+
 kit.test("names are shown as they are, whatever is in them", { open: "dev/variables" }, async ({ page }) => {
   const name = "<img src=x onerror=pwned()>";
   await kit.dt(["kv", "put", name, name]);

@@ -5,13 +5,16 @@
 import { named, valued } from "./names.js";
 import { spelled } from "./spelling.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { ago, count, exact, number } from "./words.js";
+import { ago, count, exact, number, rights as spoken } from "./words.js";
 
 /** What letters of a permission are called where permissions are given. */
 const ROLES = { rw: "Full access", w: "Editor", r: "Viewer" };
 const MEANS = { rw: "reads and writes it, and changes its permissions", w: "replaces the value, and doesn't read it", r: "reads it" };
 
 const KINDS = { group: "The group ", user: "The user ", everybody: "" };
+
+/** So many are named in a row before the others are counted. */
+const MOST_CHIPS = 2;
 
 /** So many days before it expires, a key is marked. */
 const SOON = 14;
@@ -124,7 +127,15 @@ function permissions({ owner, users = [], groups = [], others = "" }) {
     ...users.filter(({ rights }) => rights in ROLES).map(({ name, rights }) => chip(name, rights, "user")),
   ];
   if (others in ROLES) given.push(chip("everybody", others, "everybody"));
-  return html`<span class="chips">${given.length > 0 ? given : html`<span class="quiet" title="No group is granted; ${spelled(owner.name)} owns it">only ${named(owner.name)}</span>`}</span>`;
+  return html`<span class="chips">${given.length > 0 ? html`${given.slice(0, MOST_CHIPS)}${rest([...groups, ...users, { name: "everybody", rights: others }])}` : html`<span class="quiet" title="No group is granted; ${spelled(owner.name)} owns it">only ${named(owner.name)}</span>`}</span>`;
+}
+
+/** How many more there are than a row has room for, and who. */
+function rest(all) {
+  const more = all.filter(({ rights }) => rights in ROLES).slice(MOST_CHIPS);
+  if (more.length === 0) return nothing;
+  const who = more.map(({ name, rights }) => `${spelled(name)}: ${spoken(rights)}`).join(", ");
+  return html`<span class="chip chip-more" title=${who}><span aria-hidden="true">+${more.length}</span><span class="visually-hidden">, and ${who}</span></span>`;
 }
 
 function changed({ modified, modified_by: by }) {

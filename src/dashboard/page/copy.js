@@ -149,7 +149,6 @@ class Copy {
 
   /** Why it can't be done yet, or null. */
   #lacks() {
-    if (!this.#compares) return "Look first what would happen.";
     if (!this.#plan || this.#busy) return "The preview isn't there yet.";
     if (this.#number === 0) return "There is nothing to copy.";
     if (this.#plan.refused.length > 0 && !this.#without) return "Some keys can't be copied: tick that they are to be left out.";
@@ -232,8 +231,7 @@ class Copy {
         ${this.#closed.length > 0 ? html`<p class="notice">Not among them, since you may not list the directory: ${some(this.#closed.map(spelled))}.</p>` : nothing}
         ${this.#busy === "asking" ? html`<p class="hint" role="status">Looking what would happen…</p>` : nothing}
         ${this.#compares || this.#busy ? nothing : html`
-          <div class="copy-ask"><button type="button" class="button" @click=${() => this.#compare()}>Look what would happen</button>
-            <span class="quiet">${OPENS_SECRETS} Copying opens them once more.</span></div>`}
+          <p class="notice">Looking what would happen compares values. ${OPENS_SECRETS} Copying opens them once more.</p>`}
         ${this.#list.element}
         ${this.#plan && this.#number === 0 ? html`<p class="notice">There is nothing to copy: ${inWords(this.#plan)}.</p>` : nothing}
         </div>
@@ -247,8 +245,9 @@ class Copy {
         ${this.#busy === "storing" ? html`<label class="storing">Copying ${count(this.#number, "key")}… <progress></progress></label>` : nothing}
         <div class="dialog-actions">
           <button type="button" class="button" ?disabled=${this.#busy === "storing"} @click=${() => this.#dialog.close()}>Cancel</button>
-          <button type="button" class="button primary" @click=${() => this.#store()}>
-            ${this.#number > 0 ? `Copy ${count(this.#number, "key")} to ${spelled(this.#to)}` : `Copy to ${spelled(this.#to)}`}</button>
+          ${this.#compares ? html`<button type="button" class="button primary" @click=${() => this.#store()}>
+            ${this.#number > 0 ? `Copy ${count(this.#number, "key")} to ${spelled(this.#to)}` : `Copy to ${spelled(this.#to)}`}</button>` : html`
+          <button type="button" class="button primary" ?disabled=${this.#busy} @click=${() => this.#compare()}>Look what would happen</button>`}
         </div>
       </div>`;
   }

@@ -40,7 +40,7 @@ export function rights(letters) {
 }
 
 /** What it means that the server compares secrets: said wherever that is asked for, before it is done. */
-export const OPENS_SECRETS = "Opens each secret on the server that you may read, and shows none. Each opening is in the audit log.";
+export const OPENS_SECRETS = "The server opens each secret that you may read, and shows none. Each opening is in the audit log.";
 
 /** "a", "a and b", "a, b and c". */
 export function list(words) {
