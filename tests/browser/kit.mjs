@@ -215,6 +215,8 @@ class Tab {
   /** Looks at `dev/secrets`, `dev/variables/matrix`, …, and waits until it is there. */
   async open(view) {
     await this.page.evaluate((hash) => { location.hash = hash; }, `#/${view}`);
+    const [environment, tree] = view.split("/");
+    await this.page.waitForFunction((begin) => document.title.startsWith(begin), `${environment} ${tree} `);
     await this.ready();
   }
 

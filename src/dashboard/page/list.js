@@ -74,6 +74,7 @@ export class KeysView {
   }
 
   start() {
+    this.#home.setAttribute("aria-busy", "true");
     this.#ends.push(
       onChange((change) => this.#heard(change)),
       onLost(() => this.#load({ isAgain: true })),
