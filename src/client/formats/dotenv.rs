@@ -58,7 +58,7 @@ pub(super) fn read(text: &str, mapping: &Mapping) -> Result<Parsed, ReadError> {
                 let (line, _) = lines.place(at);
                 collector.value(&[name.to_owned()], line, value);
             }
-            Ok(None) => return Ok(collector.finish()),
+            Ok(None) => return collector.finish(),
             Err(ErrMode::Cut(Fault(at, why)) | ErrMode::Backtrack(Fault(at, why))) => return Err(lines.error(at, why)),
             Err(ErrMode::Incomplete(_)) => return Err(lines.error(text.len(), "the file isn't complete")),
         }

@@ -25,7 +25,7 @@ pub(super) fn read(text: &str, mapping: &Mapping) -> Result<Parsed, ReadError> {
         return Err(reader.error(whole, "the file isn't one object, `{…}`"));
     }
     reader.members(whole)?;
-    Ok(reader.collector.finish())
+    reader.collector.finish()
 }
 
 /// An error without the library's words, which may have some of the file's.

@@ -30,7 +30,7 @@ pub(super) fn read(text: &str, mapping: &Mapping) -> Result<Parsed, ReadError> {
     let parser = Parser::new_from_str_with_options(text, options);
     let mut reader = Reader { parser, path: Vec::new(), collector: Collector::new(mapping) };
     reader.document()?;
-    Ok(reader.collector.finish())
+    reader.collector.finish()
 }
 
 struct Reader<'t, 'm> {

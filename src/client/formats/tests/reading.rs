@@ -331,3 +331,18 @@ fn a_file_is_text() {
         assert_eq!(error, "line 2, column 10: a file is UTF-8 text, and this byte is none");
     }
 }
+
+#[test]
+fn more_keys_than_are_kept_are_refused_and_not_gathered() {
+    let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let dotenv = |count| many(count, &|n| format!("K{n}=\n"));
+    assert_eq!(read(Format::Dotenv, dotenv(100_000).as_bytes(), &Mapping::default()).unwrap().entries.len(), 100_000);
+    let yaml = many(100_001, &|n| format!("K{n}: x\n"));
+    let json = format!("{{{}\n\"z\": 1}}", many(100_000, &|n| format!("\n\"{n}\": null,")));
+    let all =
+        [(Format::Dotenv, dotenv(100_001), 100_001), (Format::Yaml, yaml, 100_001), (Format::Json, json, 100_002)];
+    for (format, text, line) in all {
+        let error = read(format, text.as_bytes(), &Mapping::default()).unwrap_err();
+        assert_eq!((error.line, error.why.as_str()), (line, "these are more than 100,000 keys: split the file"));
+    }
+}
