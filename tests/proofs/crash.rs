@@ -12,7 +12,7 @@ use crate::harness::Case;
 use crate::log::complaints;
 use crate::scale::{Random, either, seed};
 use crate::values::{number, put, value};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub const CASES: &[Case] =
     &[("what_was_acknowledged_survives_whenever_the_daemon_is_killed", what_was_acknowledged_survives)];
@@ -172,16 +172,16 @@ fn what_was_acknowledged_survives() {
     let (mut all, mut unanswered) = (0, 0);
     let rounds = either(4, 50);
     for _ in 0..rounds {
-        let acknowledged = AtomicU64::new(0);
+        let (acknowledged, killed) = (AtomicU64::new(0), AtomicBool::new(false));
         let pid = mount.pid().to_string();
         std::thread::scope(|scope| {
             for writer in &mut writers {
-                let (mount, acknowledged) = (&mount, &acknowledged);
+                let (mount, acknowledged, killed) = (&mount, &acknowledged, &killed);
                 scope.spawn(move || {
                     loop {
                         match writer.work(mount, acknowledged) {
                             Ok(()) => {}
-                            Err(error) if is_the_end(&error, mount) => return,
+                            Err(error) if is_the_end(&error, killed) => return,
                             Err(error) => panic!("seed {seed}, {}: {error}\n{}", writer.place, mount.logged()),
                         }
                     }
@@ -189,13 +189,14 @@ fn what_was_acknowledged_survives() {
             }
             // Everybody is at it; then at any moment.
             let enough = 1 + random.below(400) as u64;
-            let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let waited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 wait_for("writers", || acknowledged.load(Ordering::SeqCst) >= enough);
                 std::thread::sleep(Duration::from_micros(random.below(20_000) as u64));
             }));
             // Also where that failed: the writers end by it.
+            killed.store(true, Ordering::SeqCst);
             crate::fixture::run(std::process::Command::new("kill").args(["-s", "KILL", &pid]));
-            killed.unwrap_or_else(|failure| std::panic::resume_unwind(failure));
+            waited.unwrap_or_else(|failure| std::panic::resume_unwind(failure));
         });
         all += acknowledged.load(Ordering::SeqCst);
         unanswered += writers.iter().filter(|writer| writer.or.is_some()).count();
@@ -214,11 +215,9 @@ fn what_was_acknowledged_survives() {
     assert_eq!(complaints(&mount), [""; 0]);
 }
 
-/// What a call comes to whose daemon went away.
-fn is_the_end(error: &io::Error, mount: &Mount) -> bool {
-    let gone = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNABORTED));
-    // The kernel makes EIO of some calls that it breaks off; where the daemon is there still, that is a fault.
-    let broken_off =
-        || error.raw_os_error() == Some(libc::EIO) && std::fs::metadata(mount.root()).is_err_and(|e| gone(&e));
-    gone(error) || error.raw_os_error() == Some(libc::EINTR) || broken_off()
+/// Whether that is what a call comes to whose daemon went away.
+fn is_the_end(error: &io::Error, killed: &AtomicBool) -> bool {
+    let gone = matches!(error.raw_os_error(), Some(libc::ENOTCONN | libc::ECONNABORTED | libc::EINTR));
+    // The kernel makes EIO of some calls that it breaks off; before the daemon was killed that is a fault.
+    gone || error.raw_os_error() == Some(libc::EIO) && killed.load(Ordering::SeqCst)
 }
