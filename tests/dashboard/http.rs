@@ -2,11 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use crate::fixture::{Mount, User};
@@ -39,8 +41,8 @@ pub struct Dashboard {
 }
 
 /// A connection by either way.
-pub trait Connection: Read + Write + Send {}
-impl<C: Read + Write + Send> Connection for C {}
+pub trait Connection: Read + Write + Send + AsFd {}
+impl<C: Read + Write + Send + AsFd> Connection for C {}
 
 /// An answer.
 #[derive(Debug)]
@@ -345,6 +347,12 @@ fn chunk(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     chunk.truncate(length);
     holds_no_secret(&chunk);
     Ok(chunk)
+}
+
+/// Whether something has come that wasn't read yet.
+pub fn has_come(connection: &dyn Connection) -> bool {
+    let mut asked = [PollFd::from_borrowed_fd(connection.as_fd(), PollFlags::IN)];
+    poll(&mut asked, Some(&Timespec::default())).expect("a look at a connection") > 0
 }
 
 /// Reads one answer, whole.
