@@ -121,18 +121,18 @@ function command(detail, uses, isShown) {
 }
 
 function permissions({ owner, users = [], groups = [], others = "" }) {
-  const chip = (name, rights, kind) => html`<span class="chip" data-rights=${rights} title="${KINDS[kind]}${spelled(name)} ${MEANS[rights]}" data-kind=${kind}><span class="chip-name">${named(name)}</span> <span class="chip-role">${ROLES[rights]}</span></span>`;
-  const given = [
-    ...groups.filter(({ rights }) => rights in ROLES).map(({ name, rights }) => chip(name, rights, "group")),
-    ...users.filter(({ rights }) => rights in ROLES).map(({ name, rights }) => chip(name, rights, "user")),
-  ];
-  if (others in ROLES) given.push(chip("everybody", others, "everybody"));
-  return html`<span class="chips">${given.length > 0 ? html`${given.slice(0, MOST_CHIPS)}${rest([...groups, ...users, { name: "everybody", rights: others }])}` : html`<span class="quiet" title="No group is granted; ${spelled(owner.name)} owns it">only ${named(owner.name)}</span>`}</span>`;
+  const of = (kind) => ({ name, rights }) => ({ kind, name, rights });
+  const given = [...groups.map(of("group")), ...users.map(of("user")), { kind: "everybody", name: "everybody", rights: others }].filter(({ rights }) => rights in ROLES);
+  if (given.length === 0) return html`<span class="chips"><span class="quiet" title="No group is granted; ${spelled(owner.name)} owns it">only ${named(owner.name)}</span></span>`;
+  return html`<span class="chips">${given.slice(0, MOST_CHIPS).map(chip)}${rest(given.slice(MOST_CHIPS))}</span>`;
+}
+
+function chip({ kind, name, rights }) {
+  return html`<span class="chip" data-rights=${rights} title="${KINDS[kind]}${spelled(name)} ${MEANS[rights]}" data-kind=${kind}><span class="chip-name">${named(name)}</span> <span class="chip-role">${ROLES[rights]}</span></span>`;
 }
 
 /** How many more there are than a row has room for, and who. */
-function rest(all) {
-  const more = all.filter(({ rights }) => rights in ROLES).slice(MOST_CHIPS);
+function rest(more) {
   if (more.length === 0) return nothing;
   const who = more.map(({ name, rights }) => `${spelled(name)}: ${spoken(rights)}`).join(", ");
   return html`<span class="chip chip-more" title=${who}><span aria-hidden="true">+${more.length}</span><span class="visually-hidden">, and ${who}</span></span>`;
