@@ -85,23 +85,19 @@ class Copy {
     try {
       await this.#find();
       if (question !== this.#question) return;
-      if (!this.#compares) return this.#wait();
-      const { plan, versions } = await post("/api/copy", { ...this.#asked(this.#keys), preview: true });
-      if (question !== this.#question) return;
-      this.#versions = versions;
-      this.#show(plan);
-      announce(`Preview: ${inWords(plan)}`);
+      // Else it is shown which keys are meant, until the user asks for the preview.
+      if (this.#compares) {
+        const { plan, versions } = await post("/api/copy", { ...this.#asked(this.#keys), preview: true });
+        if (question !== this.#question) return;
+        this.#versions = versions;
+        this.#show(plan);
+        announce(`Preview: ${inWords(plan)}`);
+      }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (question === this.#question) this.#trouble = error.message;
     }
     if (question !== this.#question) return;
-    this.#busy = null;
-    this.#dialog.update();
-  }
-
-  /** Shows which keys are meant, until the user asks for the preview. */
-  #wait() {
     this.#busy = null;
     this.#dialog.update();
   }
