@@ -74,7 +74,6 @@ export class KeysView {
   }
 
   start() {
-    this.#home.setAttribute("aria-busy", "true");
     this.#ends.push(
       onChange((change) => this.#heard(change)),
       onLost(() => this.#load({ isAgain: true })),
