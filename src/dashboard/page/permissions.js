@@ -1,4 +1,4 @@
-// Who may use a key: the editor of its permissions, and how they are written in a line.
+// Who may use a key: the editor of its permissions, and what differs between two.
 //
 // Invariants:
 // - The mount knows read and write, and so does the editor: a preset is a name for the two ticks, and follows them.
@@ -28,18 +28,6 @@ export const PRESETS = [
  */
 export function permissionsEditor(model, { tree, onChange, typed, onType, onLeave, error = "", locked = "", owner = model.owner }) {
   return html`<keyfs-permissions .settings=${{ model, tree, onChange, typed, onType, onLeave, error, locked, owner }}></keyfs-permissions>`;
-}
-
-/** Permissions in a line: `payments rw · analysts r`. */
-export function permissionsLine({ owner, users = [], groups = [], others = "" }) {
-  const parts = [
-    ...groups.map(({ name, rights }) => ({ kind: "group", name, rights })),
-    ...users.map(({ name, rights }) => ({ kind: "user", name, rights })),
-    ...(others ? [{ kind: "everybody else", name: "others", rights: others }] : []),
-  ].filter(({ rights }) => rights !== "");
-  if (parts.length === 0) return html`<span class="rights-none">${owner ? html`only ${named(owner.name)}` : "nobody else"}</span>`;
-  return html`<span class="rights-line">${parts.map(({ kind, name, rights }) => html`
-    <span class="rights-one" title="${kind} ${kind === "everybody else" ? "" : spelled(name)}: ${spoken(rights)}">${named(name)} <span class="rights">${rights}</span></span>`)}</span>`;
 }
 
 /** What differs between two, each as a sentence's part: `analysts: read → read and write`. */
