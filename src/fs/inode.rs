@@ -17,6 +17,10 @@ pub(super) const LASTING: Duration = Duration::from_secs(24 * 60 * 60);
 /// Never remembered.
 pub(super) const FLEETING: Duration = Duration::ZERO;
 
+/// As short as the kernel can have it: until its clock's next tick, a few milliseconds at most. Within that it asks whether who
+/// created a file may open it, and most programs ask how long it is.
+pub(super) const MOMENT: Duration = Duration::from_nanos(1);
+
 /// Set in the numbers of control files.
 pub(super) const CONTROL_BIT: u64 = 1 << 63;
 

@@ -20,7 +20,7 @@ use fuser::{
 use super::caller::Caller;
 use super::dir::Listing;
 use super::handle::Handle;
-use super::inode::{FLEETING, Inode, LASTING, NOTHING, lifetime};
+use super::inode::{FLEETING, Inode, LASTING, MOMENT, NOTHING, lifetime};
 use super::metrics::Operation;
 use super::words::{GENERATION, answer, answer_entry, answer_xattr, changes, open_flags, open_mode, set_time};
 use super::{Adapter, SetAttr};
@@ -239,8 +239,10 @@ impl Filesystem for Adapter {
             }
             let (parent, name) = self.seat(parent, name)?;
             let (attributes, file) = self.namespace.create(&caller, parent, &name, permissions, how, exclusive)?;
+            // Nobody else has it open, and the kernel knows of what is written to it.
+            let lifetime = if file.has_made() { MOMENT } else { lifetime(&attributes) };
             let handle = Handle::File { file, program: caller.program(), mapped: AtomicBool::new(false) };
-            Ok((self.root.attributes(&attributes), lifetime(&attributes), handle))
+            Ok((self.root.attributes(&attributes), lifetime, handle))
         });
         match created {
             Ok((attributes, lifetime, handle)) => {

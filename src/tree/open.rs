@@ -97,8 +97,10 @@ pub(super) struct State {
 enum Origin {
     /// The store, as of a revision.
     Present(Revision),
-    /// An entry that is not in the store yet.
+    /// An entry that is not in the store yet, and that another opening has made.
     New,
+    /// The same, which this opening makes.
+    Made,
     /// The history.
     Past,
 }
@@ -118,10 +120,7 @@ pub struct OpenFile {
     closing: AtomicBool,
     /// Whether its end was waited for in vain: it is mapped, or held by somebody else.
     lingering: AtomicBool,
-    /// Whether it was opened through the history.
-    past: bool,
-    /// What the store was as of when it was opened, for a file that was opened to read what is there.
-    seen: Option<Revision>,
+    origin: Origin,
     pub(super) pending: Option<Arc<Pending>>,
     state: Mutex<State>,
 }
@@ -211,6 +210,11 @@ impl OpenFile {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether opening it made the entry.
+    pub fn has_made(&self) -> bool {
+        self.origin == Origin::Made
+    }
+
     /// How long the value is as this file sees it, in bytes.
     pub fn size(&self) -> u64 {
         self.state().size()
@@ -218,7 +222,7 @@ impl OpenFile {
 
     /// Whether a listing's answer for `version` is what this file's owner would see too.
     pub(super) fn agrees_with(&self, version: Option<Version>) -> bool {
-        self.past || (!self.mode.write && self.state().version == version)
+        self.origin == Origin::Past || (!self.mode.write && self.state().version == version)
     }
 
     /// Whoever sets the time of modification means what was written until then, also where it is stored later.
@@ -345,7 +349,7 @@ impl Namespace {
     /// account of this file, and must be taken back.
     pub fn is_behind(&self, file: &OpenFile) -> bool {
         let Ok(view) = self.view() else { return true };
-        if file.past || file.seen == Some(view.revision()) {
+        if file.origin == Origin::Past || file.origin == Origin::Present(view.revision()) {
             return false;
         }
         !view.find(file.node).is_ok_and(|node| node.and_then(|node| node.content.version()) == file.version())
@@ -399,7 +403,7 @@ impl Namespace {
         let mut state = State::empty(mode, None);
         state.loaded = true;
         state.progress = Progress::Emptied;
-        self.enter(actor, pending.id, secret, mode, Some(pending), Origin::New, state)
+        self.enter(actor, pending.id, secret, mode, Some(pending), Origin::Made, state)
     }
 
     /// The file of an earlier version, read only.
@@ -446,8 +450,7 @@ impl Namespace {
             foreign: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
-            past: origin == Origin::Past,
-            seen: if let Origin::Present(revision) = origin { Some(revision) } else { None },
+            origin,
             pending,
             state,
         });

@@ -31,6 +31,7 @@ pub const CASES: &[Case] = &[
     ("names_are_hidden_by_a_directory", names_are_hidden_by_a_directory),
     ("the_root_of_the_mount", the_root_of_the_mount),
     ("birth", birth),
+    ("what_is_known_of_a_new_one", what_is_known_of_a_new_one),
     ("what_statfs_tells", what_statfs_tells),
     ("space_is_that_of_the_stores_medium", space_is_that_of_the_stores_medium),
 ];
@@ -271,8 +272,13 @@ def statx(path, flags=0):
     if libc.statx(-100, os.fsencode(path), flags, 0xfff, buffer) != 0:
         raise OSError(ctypes.get_errno(), "statx")
     mask, _, attributes, links, uid, gid, mode, _, number, size, blocks, known = struct.unpack_from("=IIQIIIHHQQQQ", buffer, 0)
-    seconds, nanoseconds = struct.unpack_from("=qI", buffer, 80)
-    return dict(mask=mask, attributes=attributes, known=known, links=links, mode=mode, number=number, size=size, born=seconds * 10**9 + nanoseconds)
+    def moment(place):
+        seconds, nanoseconds = struct.unpack_from("=qI", buffer, place)
+        return seconds * 10**9 + nanoseconds
+    return dict(
+        mask=mask, attributes=attributes, known=known, links=links, mode=mode, number=number, size=size,
+        born=moment(80), changed=moment(96), modified=moment(112),
+    )
 BASIC, BORN, MOUNT_ROOT = 0x7ff, 0x800, 0x2000
 "#;
 
@@ -380,4 +386,47 @@ fn space_is_that_of_the_stores_medium() {
     assert_eq!(String::from_utf8_lossy(&told.stdout).trim(), "0", "{told:?}");
     medium.empty();
     same(&mount);
+}
+
+fn what_is_known_of_a_new_one() {
+    let mount = Mount::new();
+    let text = r#"
+SYNCHRONISED = 0x2000
+def asked():
+    "How often the daemon was asked for attributes."
+    lines = get("../../../.keyfs/metrics").decode().splitlines()
+    return int(next(line.split()[1] for line in lines if 'duration_seconds_count{operation="getattr"}' in line))
+
+before = asked()
+for number in range(200):
+    handle = os.open(f"asked-{number}", WRONLY | CREAT)
+    os.fstat(handle), os.close(handle)
+# Once for the directory, of which the kernel forgets all with each new name, and not for what is new.
+expect("asked", True, lambda: asked() - before < 2 * 200)
+
+def differing(make):
+    "Where the kernel, which need not ask for a moment, tells something else than the daemon."
+    def differs(number):
+        path = f"{make.__name__}-{number}"
+        make(path)
+        return statx(path) != statx(path, SYNCHRONISED)
+    return [number for number in range(200) if differs(number)]
+
+def empty(path):
+    opened(path, WRONLY | CREAT)
+def written(path):
+    put(path, b"value")
+def altered(path):
+    empty(path), os.chmod(path, 0o604), os.utime(path, (1, 2)), put(path, b"another")
+def held(path):
+    "By another name, while whoever made it has it open."
+    handle = os.open(path, WRONLY | CREAT)
+    os.write(handle, b"12345"), os.stat(path), os.write(handle, b"6789"), os.rename(path, path + "!"), os.rename(path + "!", path)
+    handles.append(handle)
+handles = []
+for make in (empty, written, altered, held):
+    expect(make.__name__, [], differing, make)
+"#;
+    in_keyfs(&mount, "dev/variables/n", &format!("{STATX}{text}"));
+    in_keyfs(&mount, "dev/secrets/n", &format!("{STATX}{text}"));
 }
