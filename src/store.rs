@@ -15,6 +15,7 @@ pub mod memory;
 pub mod redb;
 
 use std::ops::Range;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -112,6 +113,17 @@ pub struct Usage {
     pub unused: u64,
 }
 
+/// How often a backend had its medium write all to stable storage, and how long that took: whoever writes waits for it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Syncs {
+    /// How often.
+    pub count: u64,
+    /// How long, in all.
+    pub time: Duration,
+    /// How long at the most.
+    pub slowest: Duration,
+}
+
 /// The rows that a commit wrote or took away.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Commit {
@@ -151,6 +163,11 @@ pub trait Store: Send + Sync {
 
     /// What the store takes, and what room there is.
     fn usage(&self) -> Result<Usage, StoreError>;
+
+    /// The syncs of its medium since it was opened; none where it has no medium.
+    fn syncs(&self) -> Syncs {
+        Syncs::default()
+    }
 }
 
 /// Why rows could not be read.

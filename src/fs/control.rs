@@ -7,6 +7,7 @@
 //! It deliberately decides nothing about the history itself: `tree` says who sees what.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -324,19 +325,28 @@ impl Adapter {
 
     fn metrics_text(&self) -> Result<String, Error> {
         let usage = self.namespace.store().usage()?;
-        let totals = self.namespace.totals();
+        let (totals, syncs) = (self.namespace.totals(), self.namespace.store().syncs());
         let mut text = self.metrics.text();
-        let mut add = |name: &str, kind: &str, help: &str, value: u64| {
+        let mut add = |name: &str, kind: &str, help: &str, value: &dyn Display| {
             text.push_str(&format!("# HELP keyfs_{name} {help}\n# TYPE keyfs_{name} {kind}\nkeyfs_{name} {value}\n"));
         };
-        add("secrets_granted_total", "counter", "Decisions that let a process read a secret.", totals.granted);
-        add("secrets_denied_total", "counter", "Decisions that kept a process from a secret.", totals.denied);
-        add("commits_total", "counter", "Changes committed to the store.", totals.commits);
-        add("open_files", "gauge", "Files that are open.", totals.open_files);
-        add("store_size_bytes", "gauge", "What the store takes on its medium.", usage.size);
-        add("store_free_bytes", "gauge", "What the store may still take.", usage.free);
+        add("secrets_granted_total", "counter", "Decisions that let a process read a secret.", &totals.granted);
+        add("secrets_denied_total", "counter", "Decisions that kept a process from a secret.", &totals.denied);
+        add("commits_total", "counter", "Changes committed to the store.", &totals.commits);
+        add("open_files", "gauge", "Files that are open.", &totals.open_files);
+        add("store_size_bytes", "gauge", "What the store takes on its medium.", &usage.size);
+        add("store_free_bytes", "gauge", "What the store may still take.", &usage.free);
+        add(
+            "store_syncs_total",
+            "counter",
+            "Syncs of the store's medium, one for each group of commits.",
+            &syncs.count,
+        );
+        let [time, slowest] = [syncs.time, syncs.slowest].map(|time| time.as_secs_f64());
+        add("store_sync_seconds_total", "counter", "Time that these took.", &time);
+        add("store_slowest_sync_seconds", "gauge", "The longest of them.", &slowest);
         let uptime = self.info.started.elapsed().unwrap_or_default().as_secs();
-        add("uptime_seconds", "gauge", "Time since the mount.", uptime);
+        add("uptime_seconds", "gauge", "Time since the mount.", &uptime);
         Ok(text)
     }
 }

@@ -18,6 +18,7 @@ mod medium;
 mod open;
 mod recent;
 mod rows;
+mod syncs;
 mod total;
 mod trial;
 mod tried;
@@ -41,7 +42,7 @@ use self::group::Group;
 use self::rows::View;
 use self::trouble::{Trouble, guarded};
 use super::memory::{LIMITS, admit};
-use super::{Batch, Changes, CommitError, Key, Ledger, Limits, Page, Row, Snapshot, Store, StoreError, Usage};
+use super::{Batch, Changes, CommitError, Key, Ledger, Limits, Page, Row, Snapshot, Store, StoreError, Syncs, Usage};
 use crate::id::Revision;
 
 /// How often a read is begun anew because a writer's failure closed the database beneath it.
@@ -144,6 +145,10 @@ impl Store for RedbStore {
 
     fn usage(&self) -> Result<Usage, StoreError> {
         self.engine.medium().usage().map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    fn syncs(&self) -> Syncs {
+        self.engine.syncs()
     }
 }
 

@@ -187,7 +187,10 @@ fn the_metrics_count() {
         |operation: &str| grew(&format!("keyfs_request_duration_seconds_count{{operation=\"{operation}\"}}"));
     let errors = |operation: &str| grew(&format!("keyfs_request_errors_total{{operation=\"{operation}\"}}"));
     assert_eq!((grew("keyfs_secrets_granted_total"), grew("keyfs_secrets_denied_total")), (7.0, 2.0));
-    assert_eq!(grew("keyfs_commits_total"), 3.0);
+    // One commit after the other: one sync for each.
+    assert_eq!((grew("keyfs_commits_total"), grew("keyfs_store_syncs_total")), (3.0, 3.0));
+    let longest = after["keyfs_store_slowest_sync_seconds"];
+    assert!(longest > 0.0 && grew("keyfs_store_sync_seconds_total") <= 3.0 * longest);
     assert_eq!((requests("mkdir"), requests("rmdir"), requests("create")), (1.0, 1.0, 1.0));
     // Those that read, those that were refused, and the one that reads the metrics.
     assert!(requests("open") >= 10.0 && requests("read") >= 7.0, "{} {}", requests("open"), requests("read"));

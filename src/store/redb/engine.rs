@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 
 use ::redb::{Builder, Database, StorageBackend};
 
-use super::super::{Batch, Change, Changes, Commit, CommitError, Ledger, StoreError};
+use super::super::{Batch, Change, Changes, Commit, CommitError, Ledger, StoreError, Syncs};
 use super::ledger::{LedgerError, LedgerState};
 use super::medium::Medium;
 use super::open::OpenError;
 use super::recent::Recent;
 use super::rows::{Answers, THIS_FORMAT, View, apply_all, identify, initialise, write_ledger};
+use super::syncs::Clock;
 use super::trouble::{Trouble, guarded, is_full};
 use crate::id::Revision;
 
@@ -203,6 +204,10 @@ impl Engine {
 
     pub(super) fn medium(&self) -> &dyn Medium {
         &*self.medium
+    }
+
+    pub(super) fn syncs(&self) -> Syncs {
+        self.signals.syncs.told()
     }
 
     pub(super) fn view(&self) -> Arc<View> {
@@ -463,11 +468,13 @@ struct Signals {
     stretch: AtomicBool,
     /// Where the medium has been stretched: the length up to which all else may be written without a look at the room there.
     solid: AtomicU64,
+    syncs: Clock,
 }
 
 impl Signals {
     fn new() -> Self {
-        Self { full: AtomicBool::new(false), stretch: AtomicBool::new(true), solid: AtomicU64::new(u64::MAX) }
+        let (full, stretch, solid) = (AtomicBool::new(false), AtomicBool::new(true), AtomicU64::new(u64::MAX));
+        Self { full, stretch, solid, syncs: Clock::default() }
     }
 }
 
@@ -511,7 +518,7 @@ impl StorageBackend for Storage {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.noticing(self.medium.sync())
+        self.noticing(self.signals.syncs.time(|| self.medium.sync()))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
