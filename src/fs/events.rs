@@ -26,6 +26,9 @@ use crate::tree::{Actor, Cursor, Error, Namespace, Shown};
 /// How often those who wait are looked after, for signals.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How long the thread that looks after them sleeps while nobody follows.
+const IDLE: Duration = Duration::from_secs(15);
+
 /// How long somebody waits at a time whose signals can't be seen, of another pid namespace.
 const BLIND: Duration = Duration::from_secs(1);
 
@@ -90,8 +93,8 @@ impl Watchers {
             while let Some(watchers) = watchers.upgrade() {
                 if watchers.open().is_empty() {
                     drop(watchers);
-                    // Long enough to cost nothing, so that the thread ends after its mount.
-                    std::thread::park_timeout(BLIND);
+                    // Long enough to cost nothing, so that the thread ends after its mount. Whoever opens a stream ends it.
+                    std::thread::park_timeout(IDLE);
                     continue;
                 }
                 if !more {

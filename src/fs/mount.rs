@@ -198,12 +198,13 @@ pub fn find(path: &Path) -> Result<Mount, MountError> {
     mount.filter(|mount| mount.file_system == FILE_SYSTEM).ok_or_else(|| MountError::NotMounted(path.into()))
 }
 
-/// Mounts a namespace, or one environment of it, at a place that [`prepare`] has seen.
+/// Mounts a namespace, or one environment of it, at a place that [`prepare`] has seen. Once the mount is gone, `ended` is dropped.
 pub fn mount(
     namespace: Arc<Namespace>,
     root: NodeId,
     mut info: Info,
     allow_other: bool,
+    ended: impl Send + 'static,
 ) -> Result<Mounted, MountError> {
     check_device()?;
     check_proc()?;
@@ -235,7 +236,11 @@ pub fn mount(
     let begun = Session::from_fd(adapter, device, acl, config).and_then(|session| {
         invalidator.start(session.notifier())?;
         watchers.start()?;
-        std::thread::Builder::new().name("keyfs-session".into()).spawn(move || session.run())
+        let run = move || {
+            let _ended = ended;
+            session.run()
+        };
+        std::thread::Builder::new().name("keyfs-session".into()).spawn(run)
     });
     match begun {
         Ok(session) => Ok(Mounted { mount_point, place, session, busy }),
@@ -261,11 +266,6 @@ fn drop_abandoned(namespace: &Arc<Namespace>) -> io::Result<()> {
 }
 
 impl Mounted {
-    /// Whether the mount is gone, by whoever unmounted it.
-    pub fn is_finished(&self) -> bool {
-        self.session.is_finished()
-    }
-
     /// Takes the mount away, and comes back when what was being answered is answered.
     pub fn stop(self) -> Result<(), MountError> {
         if self.is_in_place() && unmount(&self.mount_point, false).is_err() {

@@ -20,6 +20,7 @@ pub const CASES: &[Case] = &[
     ("a_full_disk_refuses_and_goes_on", a_full_disk_refuses_and_goes_on),
     ("a_file_that_exec_closes_is_stored", a_file_that_exec_closes_is_stored),
     ("many_processes_begin_while_files_are_open", many_processes_begin_while_files_are_open),
+    ("it_sleeps_while_nobody_asks", it_sleeps_while_nobody_asks),
     ("its_memory_is_closed", its_memory_is_closed),
     ("a_user_mounts_for_himself", a_user_mounts_for_himself),
 ];
@@ -300,6 +301,32 @@ fn many_processes_begin_while_files_are_open() {
             });
         }
     });
+}
+
+/// How often the daemon's threads have slept, in all.
+fn sleeps(mount: &Mount) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{}/task", mount.pid())).unwrap();
+    let slept = |thread: fs::DirEntry| -> u64 {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap();
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap().trim().parse().unwrap()
+    };
+    threads.map(|thread| slept(thread.unwrap())).sum()
+}
+
+fn it_sleeps_while_nobody_asks() {
+    let mount = Mount::new();
+    mount.put("dev/variables/k", "value");
+    wait_for("what was begun to end", || {
+        let before = sleeps(&mount);
+        std::thread::sleep(Duration::from_millis(200));
+        sleeps(&mount) == before
+    });
+    // Among a hundred of these, a laptop and a hypervisor would notice.
+    let before = sleeps(&mount);
+    std::thread::sleep(Duration::from_secs(1));
+    let woken = sleeps(&mount) - before;
+    assert!(woken <= 2, "woken {woken} times in a second");
+    assert_eq!(mount.get("dev/variables/k"), b"value");
 }
 
 fn its_memory_is_closed() {

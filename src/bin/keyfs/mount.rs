@@ -6,8 +6,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, SystemTime};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::SystemTime;
 
 use keyfs::audit::{Audit, FileSink};
 use keyfs::clock::{Clock, SystemClock};
@@ -173,7 +173,10 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         owner: uid,
         group: gid,
     };
-    let mounted = mount::mount(Arc::clone(&namespace), root, info, arguments.allow_other || uid == Uid::ROOT)?;
+    let (sender, happened) = channel();
+    let ended = Unmounted(sender.clone());
+    let allow_other = arguments.allow_other || uid == Uid::ROOT;
+    let mounted = mount::mount(Arc::clone(&namespace), root, info, allow_other, ended)?;
     // The mount is served by now: this look at it is its first request.
     if let Err(error) = std::fs::metadata(&directory) {
         // What failed leaves nothing mounted; the reason is what matters.
@@ -189,34 +192,46 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(detached) = detached {
         detached.let_go();
     }
-    wait(mounted, signals, &audit)
+    std::thread::Builder::new()
+        .name("keyfs-signals".into())
+        .spawn(move || while signals.wait().is_ok_and(|signal| sender.send(Happened::Signal(signal)).is_ok()) {})
+        .map_err(Failure::system)?;
+    wait(mounted, &happened, &audit)
 }
 
 /// Serves until the mount is gone or a signal asks for the end.
-fn wait(mounted: Mounted, signals: SigSet, audit: &Audit) -> Result<(), Failure> {
-    let (sender, receiver) = channel();
-    std::thread::Builder::new()
-        .name("keyfs-signals".into())
-        .spawn(move || while signals.wait().is_ok_and(|signal| sender.send(signal).is_ok()) {})
-        .map_err(Failure::system)?;
-    loop {
-        if mounted.is_finished() {
-            return Ok(mounted.join()?);
-        }
-        match receiver.recv_timeout(Duration::from_millis(100)) {
+fn wait(mounted: Mounted, happened: &Receiver<Happened>, audit: &Audit) -> Result<(), Failure> {
+    for what in happened {
+        match what {
             // It goes on in the log that it has.
-            Ok(Signal::SIGHUP) => {
+            Happened::Signal(Signal::SIGHUP) => {
                 if let Err(error) = audit.reopen() {
                     log::error!("after a SIGHUP: {error}");
                 }
             }
-            Ok(signal) => {
+            Happened::Signal(signal) => {
                 log::info!("{signal}: unmounting");
                 return Ok(mounted.stop()?);
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(Failure::system("signals can't be waited for")),
+            Happened::Unmounted => return Ok(mounted.join()?),
         }
+    }
+    Err(Failure::system("signals can't be waited for"))
+}
+
+/// What a daemon waits for.
+enum Happened {
+    Signal(Signal),
+    Unmounted,
+}
+
+/// Tells so by its end, also where a panic brings it about.
+struct Unmounted(Sender<Happened>);
+
+impl Drop for Unmounted {
+    fn drop(&mut self) {
+        // Whoever is told of a signal first needn't be told of this.
+        let _ = self.0.send(Happened::Unmounted);
     }
 }
 
