@@ -30,8 +30,8 @@ use super::trouble::{Trouble, guarded, is_full};
 use crate::id::Revision;
 
 /// Bytes of pages that redb keeps in memory: a store of usual size fits whole, and its own default (1 GiB) would let a
-/// large one take more than a daemon should.
-const CACHE: usize = 64 << 20;
+/// large one take more than a daemon should. What does not fit is in the system's cache.
+const CACHE: usize = 32 << 20;
 
 /// The same where everything is read once: room for the pages that lead to the others.
 const PASSING_CACHE: usize = 8 << 20;
