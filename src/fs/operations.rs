@@ -240,7 +240,7 @@ impl Filesystem for Adapter {
             let (parent, name) = self.seat(parent, name)?;
             let (attributes, file) = self.namespace.create(&caller, parent, &name, permissions, how, exclusive)?;
             // Nobody else has it open, and the kernel knows of what is written to it.
-            let lifetime = if file.has_made() { MOMENT } else { lifetime(&attributes) };
+            let lifetime = if file.made_entry() { MOMENT } else { lifetime(&attributes) };
             let handle = Handle::File { file, program: caller.program(), mapped: AtomicBool::new(false) };
             Ok((self.root.attributes(&attributes), lifetime, handle))
         });

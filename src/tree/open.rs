@@ -211,7 +211,7 @@ impl OpenFile {
     }
 
     /// Whether opening it made the entry.
-    pub fn has_made(&self) -> bool {
+    pub fn made_entry(&self) -> bool {
         self.origin == Origin::Made
     }
 
