@@ -1,14 +1,11 @@
 //! The control files under `.keyfs/`: status, metrics, history, events and transactions. They can be reached by name and are not listed.
 //!
 //! Invariants:
-//! - Nothing here is remembered by the kernel: each look is a request, and each request asks what the caller may see.
-//! - A number of a place in the history comes from its path, so that it is the same each time.
+//! - The kernel relies on nothing that it was told here: each look is a request, and each request asks what the caller may see.
 //!
 //! It deliberately decides nothing about the history itself: `tree` says who sees what.
 
-use std::collections::HashMap;
 use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use fuser::{FileAttr, FileType};
@@ -17,8 +14,9 @@ use serde_json::{Map, Value, json};
 use super::dir::Line;
 use super::handle::Handle;
 use super::inode::{Inode, NOTHING};
+use super::places::{PLACE_BIT, Place};
 use super::{Adapter, Info};
-use crate::id::{NodeId, Version};
+use crate::id::NodeId;
 use crate::key::{Name, Tree};
 use crate::tree::{Actor, Cursor, Error, Past, PastVersion};
 
@@ -37,70 +35,6 @@ const EVENTS: u64 = 6;
 const CURSOR_BIT: u64 = 1 << 60;
 /// What stands before that place in its name.
 const FROM: &str = "events@";
-/// Set in the numbers of places in the history.
-pub(super) const PLACE_BIT: u64 = 1 << 62;
-
-/// A place in the history.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(super) enum Place {
-    /// An environment.
-    Environment(NodeId),
-    /// A directory or a key, below a tree's root; the root itself has no names.
-    Path(NodeId, Vec<Name>),
-    /// A version of a key.
-    Version(NodeId, Vec<Name>, Version),
-}
-
-impl Place {
-    fn number(&self) -> u64 {
-        let mut hasher = blake3::Hasher::new();
-        let (root, names, version) = match self {
-            Place::Environment(id) => (id, &[][..], u64::MAX),
-            Place::Path(root, names) => (root, names.as_slice(), 0),
-            Place::Version(root, names, version) => (root, names.as_slice(), version.0),
-        };
-        hasher.update(&root.0.to_be_bytes()).update(&version.to_be_bytes());
-        for name in names {
-            hasher.update(name.as_bytes()).update(b"/");
-        }
-        let mut number = [0; 8];
-        for (place, byte) in number.iter_mut().zip(hasher.finalize().as_bytes()) {
-            *place = *byte;
-        }
-        u64::from_be_bytes(number) & (PLACE_BIT - 1) | PLACE_BIT
-    }
-}
-
-/// The places that the kernel knows, and how often it was told of each.
-#[derive(Default)]
-pub(super) struct Places(Mutex<HashMap<u64, (Place, u64)>>);
-
-impl Places {
-    fn table(&self) -> MutexGuard<'_, HashMap<u64, (Place, u64)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, place: &Place) -> u64 {
-        let number = place.number();
-        self.table().entry(number).or_insert_with(|| (place.clone(), 0)).1 += 1;
-        number
-    }
-
-    fn get(&self, number: u64) -> Option<Place> {
-        self.table().get(&number).map(|(place, _)| place.clone())
-    }
-
-    pub(super) fn forget(&self, number: u64, times: u64) {
-        let mut table = self.table();
-        if let Some((_, told)) = table.get_mut(&number) {
-            *told = told.saturating_sub(times);
-            if *told == 0 {
-                table.remove(&number);
-            }
-        }
-    }
-}
-
 /// The number of the stream from a place on; `None` where it is too far for one.
 fn number_of(Cursor(cursor): Cursor) -> Option<u64> {
     (cursor < CURSOR_BIT).then_some(cursor | CURSOR_BIT)
@@ -135,8 +69,12 @@ impl Adapter {
     }
 
     fn known(&self, (place, attributes): (Place, FileAttr)) -> Result<FileAttr, Error> {
-        let ino = self.root.number(Inode::Control(self.places.tell(&place)));
-        Ok(FileAttr { ino, ..attributes })
+        let number = |control| self.root.number(Inode::Control(control));
+        let (told, surplus) = self.places.tell(&place);
+        for (directory, name) in surplus {
+            self.invalidator.unneeded(number(directory), name.into());
+        }
+        Ok(FileAttr { ino: number(told), ..attributes })
     }
 
     fn history_top(&self, name: &Name) -> Result<(Place, FileAttr), Error> {
@@ -345,6 +283,7 @@ impl Adapter {
         let [time, slowest] = [syncs.time, syncs.slowest].map(|time| time.as_secs_f64());
         add("store_sync_seconds_total", "counter", "Time that these took.", &time);
         add("store_slowest_sync_seconds", "gauge", "The longest of them.", &slowest);
+        add("history_places", "gauge", "Places of the history that the kernel knows.", &self.places.count());
         let uptime = self.info.started.elapsed().unwrap_or_default().as_secs();
         add("uptime_seconds", "gauge", "Time since the mount.", &uptime);
         Ok(text)

@@ -27,7 +27,7 @@ pub(super) const CONTROL_BIT: u64 = 1 << 63;
 /// Set, beside that, in the numbers of staged entries, where the bit between is not: those are places in the history.
 const STAGED_BIT: u64 = 1 << 61;
 const STAGED: u64 = CONTROL_BIT | STAGED_BIT;
-const KINDS: u64 = CONTROL_BIT | super::control::PLACE_BIT | STAGED_BIT;
+const KINDS: u64 = CONTROL_BIT | super::places::PLACE_BIT | STAGED_BIT;
 
 /// What an inode number stands for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -125,6 +125,13 @@ impl Invalidator {
         }
     }
 
+    /// A name is what it was, and the kernel need not know of it.
+    pub(super) fn unneeded(&self, directory: INodeNo, name: OsString) {
+        if let Some(kernel) = self.kernel.get() {
+            kernel.directories.changed(directory.0, [name], None);
+        }
+    }
+
     /// Names in directories are there, or are gone, behind the kernel's back; of which inodes those were that are gone. Waits until
     /// it has been told of all of them.
     pub(super) fn names(&self, changed: BTreeMap<u64, Vec<OsString>>, gone: impl Iterator<Item = INodeNo>) {

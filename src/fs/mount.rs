@@ -19,12 +19,12 @@ use nix::mount::{MntFlags, umount2};
 use nix::unistd::{AccessFlags, access};
 use thiserror::Error;
 
-use super::control::Places;
 use super::events::Watchers;
 use super::handle::Handles;
 use super::inode::Root;
 use super::invalidate::Invalidator;
 use super::metrics::Metrics;
+use super::places::Places;
 use super::{Adapter, Info, attach};
 use crate::id::NodeId;
 use crate::mountinfo::{self, FILE_SYSTEM, Mount};

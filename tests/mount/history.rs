@@ -1,12 +1,13 @@
 //! Earlier versions: what is kept, where it is found, and who may read it.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Case;
-use crate::fixture::{ALICE, BOB, Mount, OPS, PAYMENTS, ROOT, User, errno, run};
+use crate::fixture::{ALICE, BOB, Mount, OPS, PAYMENTS, ROOT, User, errno, run, wait_for};
 use crate::peer::Peer;
 
 pub const CASES: &[Case] = &[
@@ -28,6 +29,7 @@ pub const CASES: &[Case] = &[
     ("a_view_of_one_environment_has_its_own", a_view_of_one_environment_has_its_own),
     ("it_outlives_the_daemon", it_outlives_the_daemon),
     ("an_open_version_stays_what_it_is", an_open_version_stays_what_it_is),
+    ("a_long_history_takes_no_more_memory", a_long_history_takes_no_more_memory),
 ];
 
 const DENIED: &str = "Permission denied";
@@ -421,4 +423,39 @@ fn an_open_version_stays_what_it_is() {
         std::io::Read::read_to_string(&mut open, &mut text).unwrap();
         assert_eq!(text, "first");
     }
+}
+
+fn a_long_history_takes_no_more_memory() {
+    /// More than the daemon keeps places for, by as many as the kernel may be slow to forget.
+    const KEYS: usize = 7_000;
+    const KEPT: usize = 5_000;
+    let mount = Mount::new();
+    mount.mkdir("dev/variables/many");
+    for key in 0..KEYS {
+        fs::File::create(mount.path(&format!("dev/variables/many/{key}"))).unwrap();
+    }
+    mount.put("dev/variables/many/0", "zero");
+    let history = past(&mount, "dev/variables/many");
+    // What somebody has open is used on, whatever else is looked at.
+    let held = fs::File::open(history.join("0/2")).unwrap();
+    let directory = fs::File::open(history.join("0")).unwrap();
+    let places = || {
+        let metrics = String::from_utf8(mount.get(".keyfs/metrics")).unwrap();
+        let told = metrics.lines().find_map(|line| line.strip_prefix("keyfs_history_places "));
+        told.unwrap().parse::<usize>().unwrap()
+    };
+    for key in 0..KEYS {
+        assert_eq!(fs::metadata(history.join(format!("{key}/1"))).unwrap().len(), 0);
+    }
+    wait_for("the kernel to forget", || places() < KEPT);
+    assert_eq!(
+        fs::read_dir(&history).unwrap().filter(|entry| entry.as_ref().unwrap().metadata().is_ok()).count(),
+        KEYS
+    );
+    wait_for("the kernel to forget", || places() < KEPT);
+    assert_eq!(std::io::read_to_string(held).unwrap(), "zero");
+    let below = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+    assert_eq!(fs::read_to_string(below.join("2")).unwrap(), "zero");
+    assert_eq!(fs::read_dir(&below).unwrap().count(), 2);
+    assert_eq!(fs::read_to_string(history.join("0/2")).unwrap(), "zero");
 }
