@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::clock::Timestamp;
 use crate::id::{Gid, StoreId, Uid, Version};
-use crate::key::{Environment, Tree};
+use crate::key::{Environment, Name, Tree};
 
 /// Once so many bytes of records are kept back, variables are not changed any longer either.
 const LONGEST_BACKLOG: usize = 1 << 20;
@@ -93,6 +93,15 @@ pub struct Address {
     pub tree: Option<Tree>,
     /// The key, its names joined by `/`; empty for a tree's root.
     pub key: String,
+}
+
+impl Address {
+    /// What has a name in this tree's root, or in this directory of a tree.
+    #[must_use]
+    pub fn below(&self, name: &Name) -> Address {
+        let key = if self.key.is_empty() { name.to_string() } else { format!("{}/{name}", self.key) };
+        Address { key, ..self.clone() }
+    }
 }
 
 /// Who asked.

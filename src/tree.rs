@@ -12,6 +12,7 @@
 //! (`default_permissions`), except where the kernel can't know: the group gate, the trees' roots, history and the control
 //! attributes. It knows ids, never names of users and groups, and nothing of FUSE.
 
+mod addresses;
 mod attributes;
 mod change;
 mod count;
@@ -164,6 +165,7 @@ pub struct Namespace {
     overlay: Overlay,
     transactions: staging::Transactions,
     waiting: lookup::Waiting,
+    addresses: addresses::Addresses,
     /// Held by everybody who commits, and alone by whoever has met conflict after conflict.
     patience: RwLock<()>,
     /// Moved on whenever somebody's permission to read may have changed.
@@ -188,6 +190,7 @@ impl Namespace {
             overlay: Overlay::default(),
             transactions: staging::Transactions::default(),
             waiting: lookup::Waiting::default(),
+            addresses: addresses::Addresses::default(),
             patience: RwLock::new(()),
             epoch: AtomicU64::new(1),
             granted: AtomicU64::new(0),

@@ -314,8 +314,7 @@ impl Namespace {
         spot.above = std::iter::once(&above.permissions).chain(&*spot.above).cloned().collect();
         match node.place {
             Place::Environment => spot.address.environment = Environment::new(name.clone()).ok(),
-            Place::Root | Place::In(..) if spot.address.key.is_empty() => spot.address.key = name.to_string(),
-            Place::Root | Place::In(..) => spot.address.key = format!("{}/{name}", spot.address.key),
+            Place::Root | Place::In(..) => spot.address = spot.address.below(name),
         }
         Ok(spot)
     }

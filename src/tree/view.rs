@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::addresses::Addresses;
 use super::row::{self, Current, Entry, Held, Malformed, Node, Place, Times, Value, key};
 use super::{Error, Namespace};
 use crate::access::{Acl, Kind, Permissions};
@@ -56,16 +57,18 @@ impl Spot {
 pub(super) struct View<'a> {
     namespace: &'a Namespace,
     snapshot: Box<dyn Snapshot + 'a>,
+    /// Those as of its commit, if it shows that and nothing else.
+    addresses: Option<&'a Addresses>,
 }
 
 impl Namespace {
     pub(super) fn view(&self) -> Result<View<'_>, Error> {
-        Ok(View { namespace: self, snapshot: self.store.snapshot()? })
+        Ok(View { namespace: self, snapshot: self.store.snapshot()?, addresses: Some(&self.addresses) })
     }
 
     /// Rows that are not those of the store alone.
     pub(super) fn view_of<'a>(&'a self, snapshot: Box<dyn Snapshot + 'a>) -> View<'a> {
-        View { namespace: self, snapshot }
+        View { namespace: self, snapshot, addresses: None }
     }
 }
 
@@ -248,6 +251,28 @@ impl<'a> View<'a> {
 
     /// A node as people name it. What was removed has the name that it had last.
     pub(super) fn address(&self, id: NodeId, node: &Node) -> Result<Address, Error> {
+        match &node.name {
+            Some(name) if matches!(node.place, Place::In(_, root) if root != id) => {
+                Ok(self.directory_address(node)?.below(name))
+            }
+            _ => self.climbed_address(id, node),
+        }
+    }
+
+    /// That of the directory that a node is in.
+    fn directory_address(&self, node: &Node) -> Result<Arc<Address>, Error> {
+        let (revision, directory) = (self.revision(), node.parent);
+        if let Some(known) = self.addresses.and_then(|addresses| addresses.get(revision, directory)) {
+            return Ok(known);
+        }
+        let address = Arc::new(self.climbed_address(directory, &self.parent(node)?.content)?);
+        if let Some(addresses) = self.addresses {
+            addresses.keep(revision, directory, address.clone());
+        }
+        Ok(address)
+    }
+
+    fn climbed_address(&self, id: NodeId, node: &Node) -> Result<Address, Error> {
         let (environment, names) = self.climb(id, node, &mut |_| ())?;
         Ok(Self::address_of(node, environment, &names))
     }

@@ -17,6 +17,7 @@ pub const CASES: &[Case] = &[
     ("each_change_is_one_line", each_change_is_one_line),
     ("a_reader_is_recorded_once_and_the_next_one_again", a_reader_is_recorded_once_and_the_next_one_again),
     ("an_earlier_version_is_recorded_as_such", an_earlier_version_is_recorded_as_such),
+    ("a_record_has_the_key_as_it_is_by_then", a_record_has_the_key_as_it_is_by_then),
     ("looking_is_not_reading", looking_is_not_reading),
     ("variables_are_read_unrecorded", variables_are_read_unrecorded),
     ("where_it_cannot_be_written_secrets_are_refused", where_it_cannot_be_written_secrets_are_refused),
@@ -197,6 +198,38 @@ fn an_earlier_version_is_recorded_as_such() {
     let lines = added(&mount, || ROOT.is_refused(&past, "Permission denied"));
     let [line] = lines.as_slice() else { panic!("{lines:#?}") };
     assert_eq!((&line["event"], &line["version"]), (&"denied".into(), &1.into()));
+}
+
+fn a_record_has_the_key_as_it_is_by_then() {
+    let mount = Mount::new();
+    mount.mkdir("prod/secrets/a/b");
+    mount.put("prod/secrets/top", "s3cret\n");
+    mount.put("prod/secrets/a/b/c", "s3cret\n");
+    let read = |key: &str| {
+        let path = format!("prod/secrets/{key}");
+        mount.own(&path, 0, PAYMENTS, 0o640);
+        for _ in 0..2 {
+            let lines = added(&mount, || MEMBER.reads(&mount.path(&path), "s3cret\n"));
+            let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+            let place = ["event", "env", "tree", "key"].map(|field| line[field].as_str().unwrap_or_default());
+            assert_eq!(place, ["granted", "prod", "secrets", key]);
+        }
+    };
+    let rename = |from: &str, to: &str| {
+        let [from, to] = [from, to].map(|key| mount.path(&format!("prod/secrets/{key}")));
+        fs::rename(from, to).unwrap();
+    };
+    read("top");
+    read("a/b/c");
+    rename("a/b/c", "a/b/d");
+    read("a/b/d");
+    rename("a", "z");
+    read("z/b/d");
+    mount.mkdir("prod/secrets/y");
+    rename("z/b", "y/b");
+    read("y/b/d");
+    rename("y/b/d", "d");
+    read("d");
 }
 
 fn looking_is_not_reading() {
