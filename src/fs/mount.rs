@@ -290,6 +290,8 @@ impl Mounted {
     pub fn join(self) -> Result<(), MountError> {
         let failed = |error| MountError::Refused(self.mount_point.clone(), error);
         match self.session.join() {
+            // Whoever takes a request just as the mount goes away is told this, and not that there are no more.
+            Ok(Err(error)) if error.raw_os_error() == Some(libc::ECONNABORTED) => Ok(()),
             Ok(ended) => ended.map_err(failed),
             Err(_) => Err(failed(io::Error::other("a fault of keyfs itself"))),
         }

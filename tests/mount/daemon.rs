@@ -14,6 +14,7 @@ use crate::peer::Peer;
 
 pub const CASES: &[Case] = &[
     ("it_ends_in_order_with_writers_at_work", it_ends_in_order_with_writers_at_work),
+    ("it_ends_in_order_while_files_are_closed", it_ends_in_order_while_files_are_closed),
     ("killed_under_writers_it_loses_nothing", killed_under_writers_it_loses_nothing),
     ("a_mount_that_was_killed_is_mounted_again", a_mount_that_was_killed_is_mounted_again),
     ("it_ends_when_somebody_unmounts", it_ends_when_somebody_unmounts),
@@ -135,6 +136,19 @@ fn it_ends_in_order_with_writers_at_work() {
         mount.start();
         writers.check(&mount);
     }
+}
+
+/// The kernel doesn't wait for the end of what was closed: requests are on their way as the mount goes.
+fn it_ends_in_order_while_files_are_closed() {
+    let mut mount = Mount::new();
+    mount.put("dev/variables/k", "value");
+    let script = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (5000, 5000)); \
+                  files = [os.open(sys.argv[1], os.O_RDONLY) for _ in range(4000)]; os._exit(0)";
+    for _ in 0..8 {
+        run(Command::new("python3").args(["-c", script]).arg(mount.path("dev/variables/k")));
+        mount.restart();
+    }
+    assert_eq!(mount.get("dev/variables/k"), b"value");
 }
 
 fn killed_under_writers_it_loses_nothing() {
