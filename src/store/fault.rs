@@ -7,7 +7,7 @@
 //!
 //! It deliberately does not lose what was written and not synced: no medium here has a cache of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -146,6 +146,7 @@ impl Snapshot for FaultSnapshot {
 
 /// What can still be written beyond a [`FaultyMedium::limit`] once the medium was stretched.
 const SPARE: u64 = 1 << 20;
+const PAGE: u64 = 4096;
 
 /// A medium that fails when it is told to. The write at which it begins is torn: half of it is done.
 #[derive(Debug)]
@@ -164,12 +165,23 @@ struct Faults {
     errno: i32,
     /// The length that it may not exceed.
     room: u64,
+    /// The pages beyond that which were written all the same.
+    spent: BTreeSet<u64>,
 }
 
 impl<M: Medium> FaultyMedium<M> {
     /// Wraps a medium that does not fail yet.
     pub fn new(inner: M) -> Self {
-        Self { inner, state: Mutex::new(Faults { left: u64::MAX, begun: false, errno: 0, room: u64::MAX }) }
+        Self {
+            inner,
+            state: Mutex::new(Faults {
+                left: u64::MAX,
+                begun: false,
+                errno: 0,
+                room: u64::MAX,
+                spent: BTreeSet::new(),
+            }),
+        }
     }
 
     /// Lets `n` more writes, changes of length or syncs work; those after that fail with `errno`.
@@ -225,9 +237,14 @@ impl<M: Medium> Medium for FaultyMedium<M> {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.count(|| drop(self.inner.write(offset, data.get(..data.len() / 2).unwrap_or_default())))?;
-        if offset + data.len() as u64 > self.with(|faults| faults.room).saturating_add(SPARE) {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
+        let end = offset + data.len() as u64;
+        self.with(|faults| {
+            if end > faults.room.saturating_add(SPARE) {
+                return Err(io::Error::from(io::ErrorKind::StorageFull));
+            }
+            faults.spent.extend((offset.max(faults.room)..end).step_by(PAGE as usize).map(|at| at / PAGE));
+            Ok(())
+        })?;
         self.inner.write(offset, data)
     }
 
@@ -236,12 +253,22 @@ impl<M: Medium> Medium for FaultyMedium<M> {
         if len > self.with(|faults| faults.room).max(self.len()?) {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        self.with(|faults| faults.spent.retain(|page| page * PAGE < len));
         self.inner.set_len(len)
     }
 
     fn stretch(&self, len: u64) -> io::Result<()> {
         self.count(|| {})?;
         self.inner.stretch(len)
+    }
+
+    fn has_room(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let there = |faults: &mut Faults| {
+            (offset..offset + len)
+                .step_by(PAGE as usize)
+                .all(|at| at < faults.room || faults.spent.contains(&(at / PAGE)))
+        };
+        Ok(self.with(there))
     }
 
     fn fill(&self) -> io::Result<()> {

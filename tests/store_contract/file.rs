@@ -165,6 +165,42 @@ fn rows_can_be_taken_from_a_full_store_one_by_one() {
 }
 
 #[test]
+fn what_is_freed_on_a_full_medium_is_used_again() {
+    let place = Place::new();
+    let (store, medium) = place.create_faulty();
+    medium.limit(4 << 20);
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        let taken = fill(&store, 10_000);
+        // Some of these are written beyond the end that the file had, where there are few blocks.
+        let (first, others) = taken.split_at(taken.len() / 2);
+        let replaced =
+            |name: &String| changing([delete(name), Change::Put(key(&format!("{name} again")), vec![7; 30_000])]);
+        others.iter().for_each(|name| drop(store.commit(replaced(name))));
+        for name in first {
+            store.commit(changing([delete(name)])).unwrap();
+        }
+        fill(&store, 10_000);
+        let bytes: usize = rows(&*store.snapshot().unwrap()).iter().map(|(_, row)| row.value.len()).sum();
+        counts.push((taken.len(), bytes));
+        store.commit(changing([delete_range("fill/", "fill0")])).unwrap();
+    }
+    assert!(counts.iter().all(|(_, bytes)| *bytes >= 1 << 20), "{counts:?}");
+}
+
+#[test]
+fn rows_that_are_replaced_by_large_ones_do_not_use_what_is_kept_for_removals() {
+    let place = Place::new();
+    let (store, medium) = place.create_faulty();
+    medium.limit(1 << 20);
+    let taken = fill(&store, 10_000);
+    let replaced = |bytes: usize| changing([delete(&taken[0]), Change::Put(key("large"), vec![0; bytes])]);
+    assert!(matches!(store.commit(replaced(500_000)), Err(CommitError::NoSpace)));
+    assert!(medium.len().unwrap() <= 1 << 20, "{} bytes", medium.len().unwrap());
+    store.commit(replaced(100)).unwrap();
+}
+
+#[test]
 fn one_batch_too_large_for_the_room_does_not_take_the_others_with_it() {
     let place = Place::new();
     let (store, medium) = place.create_faulty();

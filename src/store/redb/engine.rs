@@ -7,6 +7,7 @@
 //! - While a transaction writes, the database isn't closed: the writer holds `slot` for reading.
 //! - The published view is the last commit that is on stable storage, and `recent` ends with it.
 //! - With a ledger, the rows, the revision and the sealed sum change in one transaction.
+//! - Growth on a full medium, where there are no blocks for it, is given back before the next commit but for what was written there.
 //! - Locks are taken in the order `ledger`, `slot`, `published`.
 //!
 //! It deliberately does not queue batches: the group above hands over those that share a transaction.
@@ -39,6 +40,10 @@ const PASSING_CACHE: usize = 8 << 20;
 /// How long after a failed reopening the next one is tried, so that a medium that is gone does not get a full check
 /// for each request.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// So much may be put where rows are taken away on a full medium, in bytes: with the pages that lead to it, well within what a medium
+/// keeps to spare for that.
+const REPLACED: usize = 128 << 10;
 
 /// What was found that can't be used.
 #[derive(Debug)]
@@ -223,6 +228,7 @@ impl Engine {
     pub(super) fn settle(&self, batches: &[&Batch]) -> Answers {
         if self.medium.fill().is_ok() {
             self.signals.solid.store(u64::MAX, Ordering::SeqCst);
+            self.signals.loose.store(false, Ordering::SeqCst);
         }
         let (generation, failed) = {
             let slot = self.slot();
@@ -231,11 +237,27 @@ impl Engine {
         if failed {
             // Where it doesn't come back, the attempt says why.
             let _ = self.revive(generation);
+        } else if self.signals.loose.load(Ordering::SeqCst) {
+            self.tighten();
         }
         match self.attempt(batches) {
             Ok(answers) => answers,
             Err(failed) => self.recover(batches, failed),
         }
+    }
+
+    /// Has redb give back the end of the file that it has not used, as it does when it is closed. On a full medium there are no blocks
+    /// there, and redb would rather use it than free pages that have some: one commit after the other would be refused.
+    fn tighten(&self) {
+        // A second time, for what was free and held back by those who read.
+        for _ in 0..2 {
+            let generation = self.slot().generation;
+            if let Err(trouble) = self.reopen(generation) {
+                log::debug!("the store could not be opened again: {}", StoreError::from(trouble));
+                return;
+            }
+        }
+        self.signals.loose.store(false, Ordering::SeqCst);
     }
 
     fn attempt(&self, batches: &[&Batch]) -> Result<Answers, Failed> {
@@ -252,7 +274,7 @@ impl Engine {
         if lent.kept && lent.by.is_none() {
             return Err(failed(Trouble::Refused("its ledger has not been attached".into())));
         }
-        self.signals.stretch.store(batches.iter().all(|batch| takes(batch)), Ordering::SeqCst);
+        self.signals.stretch.store(may_stretch(batches), Ordering::SeqCst);
         let mut answers = Answers::new();
         let mut reaching = None;
         let done = guarded(|| {
@@ -300,7 +322,7 @@ impl Engine {
         // rows away are still tried: each failure costs a reopening.
         let mut full = false;
         let alone = |batch: &&Batch| {
-            if full && !takes(batch) {
+            if full && !may_stretch(&[*batch]) {
                 return Err(CommitError::NoSpace);
             }
             let answer = self.settle(&[*batch]).pop().unwrap_or(Err(CommitError::NoSpace));
@@ -313,6 +335,15 @@ impl Engine {
     /// Closes the database and opens it again, unless that has been done since the generation that failed. Whether it was
     /// done here.
     pub(super) fn revive(&self, generation: u64) -> Result<bool, Trouble> {
+        self.opened_again(generation, true)
+    }
+
+    /// The same for a database that has not failed.
+    fn reopen(&self, generation: u64) -> Result<bool, Trouble> {
+        self.opened_again(generation, false)
+    }
+
+    fn opened_again(&self, generation: u64, failed: bool) -> Result<bool, Trouble> {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         match &slot.failed {
             None if slot.generation != generation => return Ok(false),
@@ -323,8 +354,10 @@ impl Engine {
         if let Some(database) = slot.database.take() {
             close_database(database);
         }
-        // After a failed sync, pages in the system's cache may be newer than those on the medium and never get there.
-        self.medium.forget();
+        if failed {
+            // After a failed sync, pages in the system's cache may be newer than those on the medium and never get there.
+            self.medium.forget();
+        }
         let next = slot.generation + 1;
         self.signals.full.store(false, Ordering::SeqCst);
         let opened = open_database(self.medium.clone(), &self.signals, How::Plain)
@@ -454,9 +487,12 @@ fn closed() -> Trouble {
     Trouble::Refused("it is closed".into())
 }
 
-/// Whether a batch takes rows away, and so may use what is kept to spare for that.
-fn takes(batch: &Batch) -> bool {
-    batch.changes.iter().any(|change| !matches!(change, Change::Put(..)))
+/// Whether batches take rows away, each of them, and put little in their place, and so may use what is kept to spare for that.
+fn may_stretch(batches: &[&Batch]) -> bool {
+    let takes = |batch: &&Batch| batch.changes.iter().any(|change| !matches!(change, Change::Put(..)));
+    let put = |change: &Change| if let Change::Put(_, value) = change { value.len() } else { 0 };
+    let bytes = batches.iter().flat_map(|batch| &batch.changes).map(put).sum::<usize>();
+    batches.iter().all(takes) && bytes <= REPLACED
 }
 
 /// What redb's storage and the engine tell each other past redb.
@@ -466,6 +502,8 @@ struct Signals {
     full: AtomicBool,
     /// Whether growth may go on where there is no room: for what takes rows away, and for repairs.
     stretch: AtomicBool,
+    /// Whether it did, or something was refused since it was to be written where it had.
+    loose: AtomicBool,
     /// Where the medium has been stretched: the length up to which all else may be written without a look at the room there.
     solid: AtomicU64,
     syncs: Clock,
@@ -474,7 +512,7 @@ struct Signals {
 impl Signals {
     fn new() -> Self {
         let (full, stretch, solid) = (AtomicBool::new(false), AtomicBool::new(true), AtomicU64::new(u64::MAX));
-        Self { full, stretch, solid, syncs: Clock::default() }
+        Self { full, stretch, loose: AtomicBool::new(false), solid, syncs: Clock::default() }
     }
 }
 
@@ -507,6 +545,7 @@ impl StorageBackend for Storage {
         let done = match self.medium.set_len(len) {
             Err(error) if is_full(&error) && self.signals.stretch.load(Ordering::SeqCst) => {
                 self.signals.solid.fetch_min(self.medium.len()?, Ordering::SeqCst);
+                self.signals.loose.store(true, Ordering::SeqCst);
                 return self.noticing(self.medium.stretch(len));
             }
             done => done,
@@ -526,6 +565,7 @@ impl StorageBackend for Storage {
         let beyond = offset + len > self.signals.solid.load(Ordering::SeqCst);
         // redb takes whichever page is free, also where the medium was stretched.
         if beyond && !self.signals.stretch.load(Ordering::SeqCst) && !self.medium.has_room(offset, len)? {
+            self.signals.loose.store(true, Ordering::SeqCst);
             return self.noticing(Err(io::ErrorKind::StorageFull.into()));
         }
         self.noticing(self.medium.write(offset, data))
