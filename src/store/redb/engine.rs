@@ -252,7 +252,7 @@ impl Engine {
         // A second time, for what was free and held back by those who read.
         for _ in 0..2 {
             let generation = self.slot().generation;
-            if let Err(trouble) = self.reopen(generation) {
+            if let Err(trouble) = self.revive(generation) {
                 log::debug!("the store could not be opened again: {}", StoreError::from(trouble));
                 return;
             }
@@ -335,15 +335,6 @@ impl Engine {
     /// Closes the database and opens it again, unless that has been done since the generation that failed. Whether it was
     /// done here.
     pub(super) fn revive(&self, generation: u64) -> Result<bool, Trouble> {
-        self.opened_again(generation, true)
-    }
-
-    /// The same for a database that has not failed.
-    fn reopen(&self, generation: u64) -> Result<bool, Trouble> {
-        self.opened_again(generation, false)
-    }
-
-    fn opened_again(&self, generation: u64, failed: bool) -> Result<bool, Trouble> {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
         match &slot.failed {
             None if slot.generation != generation => return Ok(false),
@@ -354,10 +345,8 @@ impl Engine {
         if let Some(database) = slot.database.take() {
             close_database(database);
         }
-        if failed {
-            // After a failed sync, pages in the system's cache may be newer than those on the medium and never get there.
-            self.medium.forget();
-        }
+        // After a failed sync, pages in the system's cache may be newer than those on the medium and never get there.
+        self.medium.forget();
         let next = slot.generation + 1;
         self.signals.full.store(false, Ordering::SeqCst);
         let opened = open_database(self.medium.clone(), &self.signals, How::Plain)
