@@ -148,6 +148,11 @@ impl Snapshot for FaultSnapshot {
 const SPARE: u64 = 1 << 20;
 const PAGE: u64 = 4096;
 
+/// The pages of a stretch that begin beyond the room.
+fn pages_beyond(room: u64, from: u64, to: u64) -> Range<u64> {
+    (from / PAGE).max(room.div_ceil(PAGE))..to.div_ceil(PAGE)
+}
+
 /// A medium that fails when it is told to. The write at which it begins is torn: half of it is done.
 #[derive(Debug)]
 pub struct FaultyMedium<M> {
@@ -238,13 +243,11 @@ impl<M: Medium> Medium for FaultyMedium<M> {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.count(|| drop(self.inner.write(offset, data.get(..data.len() / 2).unwrap_or_default())))?;
         let end = offset + data.len() as u64;
-        self.with(|faults| {
-            if end > faults.room.saturating_add(SPARE) {
-                return Err(io::Error::from(io::ErrorKind::StorageFull));
-            }
-            faults.spent.extend((offset.max(faults.room)..end).step_by(PAGE as usize).map(|at| at / PAGE));
-            Ok(())
-        })?;
+        let room = self.with(|faults| faults.room);
+        if end > room.saturating_add(SPARE) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.with(|faults| faults.spent.extend(pages_beyond(room, offset, end)));
         self.inner.write(offset, data)
     }
 
@@ -264,9 +267,7 @@ impl<M: Medium> Medium for FaultyMedium<M> {
 
     fn has_room(&self, offset: u64, len: u64) -> io::Result<bool> {
         let there = |faults: &mut Faults| {
-            (offset..offset + len)
-                .step_by(PAGE as usize)
-                .all(|at| at < faults.room || faults.spent.contains(&(at / PAGE)))
+            pages_beyond(faults.room, offset, offset + len).all(|page| faults.spent.contains(&page))
         };
         Ok(self.with(there))
     }
