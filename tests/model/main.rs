@@ -211,7 +211,7 @@ fn compare(world: &World, model: &Model, path: &Path) {
             let found = found.unwrap_or_else(|error| panic!("{path:?}: {error}"));
             let is = (found.permissions.owner, found.permissions.group, found.permissions.mode);
             match entry {
-                Entry::Directory(perm) => assert_eq!(is, shown(perm), "{path:?}"),
+                Entry::Directory(directory) => assert_eq!(is, shown(&model.directories[*directory]), "{path:?}"),
                 Entry::File(file) => {
                     let file = &model.files[*file];
                     assert_eq!(
@@ -271,7 +271,7 @@ fn step(random: &mut Random, world: &World, model: &mut Model, last: &mut String
             let make = |(parent, name)| {
                 world.ns.make_directory(who, parent, &name, Mode::from_bits(0o755), Mode::from_bits(0))
             };
-            (world.seat(&path).and_then(make).map(|_| vec![]), model.mkdir(who, &path).map(|()| vec![]))
+            (world.seat(&path).and_then(make).map(|_| vec![]), model.mkdir(who, &path, 0o755).map(|()| vec![]))
         }
         58..61 => {
             *last = format!("rmdir {path:?} by {who:?}");
@@ -322,16 +322,7 @@ fn step(random: &mut Random, world: &World, model: &mut Model, last: &mut String
             let newest = model.versions(&path).last().map_or(1, |stored| stored.number);
             let number = (newest + 1).saturating_sub(random.below(KEPT + 2) as u64);
             *last = format!("version {number} of {path:?} by {who:?}");
-            let (answer, wanted) = (world.old(who, &path, number), model.old(who, &path, number));
-            // What a removed key had, also one that was made anew, stays behind the directories that it was in, wherever they were
-            // moved to, and is for few where one of those was removed (docs/semantics.md); the model has names alone, and doesn't
-            // know where they went.
-            let removed = match model.file(&path) {
-                Some(file) => number <= model.files[file].base,
-                None => !model.entries.contains_key(&path),
-            };
-            let refused = matches!(answer, Err(Error::Denied(_) | Error::NotFound));
-            if removed && refused { return touched } else { (answer, wanted) }
+            (world.old(who, &path, number), model.old(who, &path, number))
         }
     };
     match (answer, wanted) {

@@ -57,6 +57,15 @@ pub(super) struct Stored {
     pub(super) number: u64,
     pub(super) value: Vec<u8>,
     pub(super) perm: Perm,
+    /// What is asked besides, where the key was removed or its name was taken over.
+    pub(super) left: Option<Left>,
+}
+
+/// The key that versions were left behind by: the directory that it was in, none for a root, and its last permissions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Left {
+    directory: Option<usize>,
+    perm: Perm,
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +97,15 @@ impl File {
         self.past.iter().cloned().chain(own).collect()
     }
 
+    /// All that it leaves behind in a directory.
+    fn leave(&self, directory: Option<usize>) -> Vec<Stored> {
+        let mut all = self.all();
+        all.iter_mut().for_each(|stored| {
+            stored.left.get_or_insert(Left { directory, perm: self.perm });
+        });
+        all
+    }
+
     pub(super) fn prune(&mut self) {
         while self.past.len() + self.own.len() > KEPT {
             if self.past.is_empty() {
@@ -103,7 +121,7 @@ impl File {
         let told = !self.secret || self.perm.gate(who) || value.is_empty();
         if self.value() != value || !told {
             let number = self.own_number() + 1;
-            self.own.push(Stored { number, value, perm: self.perm });
+            self.own.push(Stored { number, value, perm: self.perm, left: None });
             self.prune();
         }
     }
@@ -119,15 +137,16 @@ pub(super) type Path = Vec<&'static str>;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Entry {
-    Directory(Perm),
+    Directory(usize),
     File(usize),
 }
 
-/// The trees, the files that were ever made, and what was left behind under which path.
+/// The trees, the files and the directories' permissions that were ever made, and what was left behind under which path.
 #[derive(Clone, Default)]
 pub(super) struct Model {
     pub(super) entries: BTreeMap<Path, Entry>,
     pub(super) files: Vec<File>,
+    pub(super) directories: Vec<Perm>,
     pub(super) graves: BTreeMap<Path, Vec<Stored>>,
 }
 
@@ -141,6 +160,27 @@ pub(super) fn ok_if(condition: bool) -> Answer {
 impl Model {
     pub(super) fn directory(&self, path: &[&str]) -> bool {
         path.len() == 1 || matches!(self.entries.get(path), Some(Entry::Directory(_)))
+    }
+
+    /// The permissions of the directory of a path. The roots, which are open to everybody, have none here.
+    pub(super) fn directory_perm(&self, path: &[&str]) -> Option<Perm> {
+        match self.entries.get(path) {
+            Some(Entry::Directory(directory)) => Some(self.directories[*directory]),
+            _ => None,
+        }
+    }
+
+    /// Whether all directories above a path that are there have a right for somebody.
+    pub(super) fn above_allow(&self, who: &Who, path: &[&str], want: u32) -> bool {
+        (2..path.len()).filter_map(|length| self.directory_perm(&path[..length])).all(|perm| perm.allows(who, want))
+    }
+
+    /// The permissions of what stands under a path.
+    pub(super) fn perm(&self, path: &Path) -> Option<Perm> {
+        match self.entries.get(path)? {
+            Entry::Directory(directory) => Some(self.directories[*directory]),
+            Entry::File(file) => Some(self.files[*file].perm),
+        }
     }
 
     pub(super) fn file(&self, path: &Path) -> Option<usize> {
@@ -157,10 +197,8 @@ impl Model {
 
     /// Right below a root, only some may take a name away.
     pub(super) fn may_disturb(&self, who: &Who, path: &Path) -> bool {
-        let (perm, secret) = match self.entries[path] {
-            Entry::Directory(perm) => (perm, false),
-            Entry::File(file) => (self.files[file].perm, self.files[file].secret),
-        };
+        let perm = self.perm(path).unwrap();
+        let secret = self.file(path).is_some_and(|file| self.files[file].secret);
         path.len() > 2 || who.uid == 0 || who.uid == perm.owner || perm.edits(who, secret)
     }
 
@@ -184,7 +222,7 @@ impl Model {
                 let secret = path[0] == "secrets";
                 let mode = if secret { mode & 0o770 } else { mode };
                 let perm = Perm { owner: who.uid, group: who.gid, mode };
-                let own = vec![Stored { number: 1, value, perm }];
+                let own = vec![Stored { number: 1, value, perm, left: None }];
                 let mut file = File { secret, perm, base: 0, past: vec![], own };
                 if let Some(grave) = self.graves.remove(path) {
                     file.follow(grave);
@@ -211,10 +249,10 @@ impl Model {
         Ok(file.value().to_vec())
     }
 
-    pub(super) fn mkdir(&mut self, who: &Who, path: &Path) -> Answer {
+    pub(super) fn mkdir(&mut self, who: &Who, path: &Path, mode: u32) -> Answer {
         ok_if(self.directory(&path[..path.len() - 1]) && !self.entries.contains_key(path))?;
-        let perm = Perm { owner: who.uid, group: who.gid, mode: 0o755 };
-        self.entries.insert(path.clone(), Entry::Directory(perm));
+        self.entries.insert(path.clone(), Entry::Directory(self.directories.len()));
+        self.directories.push(Perm { owner: who.uid, group: who.gid, mode });
         Ok(())
     }
 
@@ -229,16 +267,16 @@ impl Model {
         let file = self.file(path).ok_or(())?;
         let File { perm, secret, .. } = self.files[file];
         ok_if(if as_editor { perm.edits(who, secret) } else { self.may_disturb(who, path) })?;
+        self.graves.insert(path.clone(), self.leave(path, file));
         self.entries.remove(path);
-        self.graves.insert(path.clone(), self.files[file].all());
         Ok(())
     }
 
     pub(super) fn chmod(&mut self, path: &Path, change: impl Fn(&mut Perm)) -> Answer {
-        match self.entries.get_mut(path).ok_or(())? {
-            Entry::Directory(perm) => change(perm),
+        match *self.entries.get(path).ok_or(())? {
+            Entry::Directory(directory) => change(&mut self.directories[directory]),
             Entry::File(file) => {
-                let file = &mut self.files[*file];
+                let file = &mut self.files[file];
                 change(&mut file.perm);
                 if file.secret {
                     file.perm.mode &= 0o770;
@@ -273,7 +311,7 @@ impl Model {
             (_, Entry::File(_), Some(Entry::Directory(_))) => return Err(()),
             (_, Entry::File(file), _) => {
                 let found = match target {
-                    Some(Entry::File(target)) => Some(self.files[target].all()),
+                    Some(Entry::File(target)) => Some(self.leave(to, target)),
                     _ => self.graves.remove(to),
                 };
                 if let Some(past) = found {
@@ -288,6 +326,15 @@ impl Model {
         let moved = self.take(from);
         self.plant(to, moved);
         Ok(())
+    }
+
+    /// All that a file leaves behind where it is.
+    fn leave(&self, path: &Path, file: usize) -> Vec<Stored> {
+        let directory = match self.entries.get(&path[..path.len() - 1]) {
+            Some(Entry::Directory(directory)) => Some(*directory),
+            _ => None,
+        };
+        self.files[file].leave(directory)
     }
 
     /// Takes an entry out, with all below it.
@@ -313,14 +360,25 @@ impl Model {
 
     pub(super) fn old(&self, who: &Who, path: &Path, number: u64) -> Result<Vec<u8>, ()> {
         let versions = self.versions(path);
-        let now = versions.last().ok_or(())?.perm;
+        let newest = versions.last().ok_or(())?;
         let then = versions.iter().find(|stored| stored.number == number).ok_or(())?;
         let secret = path[0] == "secrets";
-        ok_if([now, then.perm].iter().all(|perm| perm.allows(who, 4) && (!secret || perm.gate(who))))?;
-        // The directories that are there must let the caller pass.
-        let above = (2..path.len()).map_while(|length| self.entries.get(&path[..length]));
-        let mut passed = above.map(|entry| matches!(entry, Entry::Directory(perm) if !perm.allows(who, 1)));
-        ok_if(!passed.any(|barred| barred))?;
+        ok_if([newest, then].iter().all(|stored| {
+            let perm = stored.perm;
+            perm.allows(who, 4)
+                && (!secret || perm.gate(who))
+                && stored.left.is_none_or(|left| self.may_look_back(who, left, secret))
+        }))?;
+        ok_if(self.above_allow(who, path, 1))?;
         Ok(then.value.clone())
+    }
+
+    /// What was left behind stays behind its directory, wherever that was moved to. Where it was removed, that is for few.
+    fn may_look_back(&self, who: &Who, left: Left, secret: bool) -> bool {
+        let Left { directory: Some(directory), perm } = left else { return true };
+        match self.entries.iter().find(|(_, entry)| **entry == Entry::Directory(directory)) {
+            Some((path, _)) => self.directories[directory].allows(who, 1) && self.above_allow(who, path, 1),
+            None => who.uid == 0 || who.uid == perm.owner || (who.in_group(perm.group) && perm.edits(who, secret)),
+        }
     }
 }

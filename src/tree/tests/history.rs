@@ -25,6 +25,29 @@ fn who_takes_over_a_name_gains_nothing_of_its_past() {
 }
 
 #[test]
+fn a_key_made_anew_does_not_open_the_past_to_whom_its_directory_kept_out() {
+    let (world, owner, stranger) = (World::new(), Who::new(1, 10, &[]), Who::new(2, 20, &[]));
+    world.mkdir(&owner, "dev/variables/d").unwrap();
+    world.put(&owner, "dev/variables/d/k", b"canary").unwrap();
+    world.chmod(&owner, "dev/variables/d/k", 0o644).unwrap();
+    world.chmod(&owner, "dev/variables/d", 0o700).unwrap();
+    world.rm(&owner, "dev/variables/d/k").unwrap();
+    // The directory that kept the key from others goes elsewhere, and what comes to its place keeps nothing from anybody.
+    world.mv(&owner, "dev/variables/d", "dev/variables/e", RenameMode::Replace).unwrap();
+    world.mkdir(&stranger, "dev/variables/d").unwrap();
+    world.put(&stranger, "dev/variables/d/k", b"mine").unwrap();
+    world.chmod(&stranger, "dev/variables/d/k", 0o644).unwrap();
+    assert_eq!(world.versions(&stranger, "dev/variables/d/k"), [1, 2]);
+    for _ in ["moved", "removed"] {
+        refused!(world.old(&stranger, "dev/variables/d/k", 1), Error::Denied(_));
+        assert_eq!(world.old(&stranger, "dev/variables/d/k", 2).unwrap(), b"mine");
+        assert_eq!(world.old(&owner, "dev/variables/d/k", 1).unwrap(), b"canary");
+        let _ = world.rmdir(&owner, "dev/variables/e");
+    }
+    refused!(world.at("dev/variables/e"), Error::NotFound);
+}
+
+#[test]
 fn the_gate_is_asked_again_when_an_old_version_is_read() {
     let (world, svc) = (World::new(), Who::new(1, 10, &[]));
     world.put(&svc, "dev/secrets/a", b"canary").unwrap();
