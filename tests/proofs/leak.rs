@@ -31,7 +31,7 @@ const REQUEST_BUFFERS: usize = 16;
 const ROOM: u64 = 32 << 20;
 
 fn a_text_in_memory_is_found() {
-    let text = format!("a text of {}", scale::seed());
+    let text = format!("a text of {}", scale::drawn());
     let found = memory::search(std::process::id(), text.as_bytes());
     assert!(found.iter().any(|found| found.name == "[heap]" || found.name == "anonymous"), "{found:?}");
     assert!(found.iter().all(|found| !found.places.is_empty() && !found.is_left_out_of_dumps()), "{found:?}");
@@ -61,7 +61,7 @@ fn python(user: User<'_>, program: &str, canary: &str, mount: &Mount) -> Command
 fn a_canary_is_nowhere() {
     let medium = Medium::on_disk(ROOM);
     let mut mount = begin(&medium);
-    let mut random = scale::Random(scale::seed());
+    let mut random = scale::Random(scale::drawn());
     let canary = format!("{:016x}{:08x}", random.next(), random.next() as u32);
     let output = python(User(BOB, BOB, &[PAYMENTS]), include_str!("leak/write.py"), &canary, &mount).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -12,12 +12,19 @@ pub fn either<T>(short: T, long: T) -> T {
     if is_long() { long } else { short }
 }
 
-/// The seed of this run's lots: that of `KEYFS_PROOFS_SEED`, or another one each time.
+/// The seed of this run's lots: that of `KEYFS_PROOFS_SEED`, else another one each time in the long form, and the same in the short
+/// one, which must depend on nothing but what it looks at.
 pub fn seed() -> u64 {
     match std::env::var("KEYFS_PROOFS_SEED") {
         Ok(seed) => seed.parse().expect("KEYFS_PROOFS_SEED is a number"),
-        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_nanos() as u64,
+        Err(_) if is_long() => drawn(),
+        Err(_) => 1,
     }
+}
+
+/// A number that no other run has.
+pub fn drawn() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_nanos() as u64
 }
 
 /// SplitMix64.
