@@ -47,7 +47,7 @@ pub fn it_is_as_on_linux() {
     let all = rounds as usize * STEPS;
     let succeeded = outcomes.iter().filter(|((_, outcome), _)| outcome == "ok").map(|(_, count)| count).sum::<usize>();
     println!("{all} steps on keyfs, tmpfs and ext4, of which {succeeded} were no errors; {outcomes:?}");
-    assert!(succeeded > all / 10, "hardly anything was done");
+    assert!(succeeded > all / 5, "hardly anything was done");
 }
 
 /// How often an operation had which outcome.
