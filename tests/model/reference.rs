@@ -97,15 +97,6 @@ impl File {
         self.past.iter().cloned().chain(own).collect()
     }
 
-    /// All that it leaves behind in a directory.
-    fn leave(&self, directory: Option<usize>) -> Vec<Stored> {
-        let mut all = self.all();
-        all.iter_mut().for_each(|stored| {
-            stored.left.get_or_insert(Left { directory, perm: self.perm });
-        });
-        all
-    }
-
     pub(super) fn prune(&mut self) {
         while self.past.len() + self.own.len() > KEPT {
             if self.past.is_empty() {
@@ -159,15 +150,19 @@ pub(super) fn ok_if(condition: bool) -> Answer {
 
 impl Model {
     pub(super) fn directory(&self, path: &[&str]) -> bool {
-        path.len() == 1 || matches!(self.entries.get(path), Some(Entry::Directory(_)))
+        path.len() == 1 || self.directory_at(path).is_some()
     }
 
-    /// The permissions of the directory of a path. The roots, which are open to everybody, have none here.
-    pub(super) fn directory_perm(&self, path: &[&str]) -> Option<Perm> {
+    /// Which directory stands under a path. The roots, which are open to everybody, are none of these.
+    fn directory_at(&self, path: &[&str]) -> Option<usize> {
         match self.entries.get(path) {
-            Some(Entry::Directory(directory)) => Some(self.directories[*directory]),
+            Some(Entry::Directory(directory)) => Some(*directory),
             _ => None,
         }
+    }
+
+    pub(super) fn directory_perm(&self, path: &[&str]) -> Option<Perm> {
+        self.directory_at(path).map(|directory| self.directories[directory])
     }
 
     /// Whether all directories above a path that are there have a right for somebody.
@@ -177,10 +172,7 @@ impl Model {
 
     /// The permissions of what stands under a path.
     pub(super) fn perm(&self, path: &Path) -> Option<Perm> {
-        match self.entries.get(path)? {
-            Entry::Directory(directory) => Some(self.directories[*directory]),
-            Entry::File(file) => Some(self.files[*file].perm),
-        }
+        self.directory_perm(path).or_else(|| self.file(path).map(|file| self.files[file].perm))
     }
 
     pub(super) fn file(&self, path: &Path) -> Option<usize> {
@@ -330,11 +322,11 @@ impl Model {
 
     /// All that a file leaves behind where it is.
     fn leave(&self, path: &Path, file: usize) -> Vec<Stored> {
-        let directory = match self.entries.get(&path[..path.len() - 1]) {
-            Some(Entry::Directory(directory)) => Some(*directory),
-            _ => None,
-        };
-        self.files[file].leave(directory)
+        let file = &self.files[file];
+        let left = Left { directory: self.directory_at(&path[..path.len() - 1]), perm: file.perm };
+        let mut all = file.all();
+        all.iter_mut().for_each(|stored| _ = stored.left.get_or_insert(left));
+        all
     }
 
     /// Takes an entry out, with all below it.
